@@ -1,0 +1,258 @@
+//! Keys derived from a secret, one type per purpose, and the primitives they are made with.
+
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::Secret;
+use crate::pure::aead::XaesKey;
+
+/// Seals and opens values of encrypted columns: a prepared XAES-256-GCM key, HKDF `pg_airlock/seal/1`.
+pub struct SealKey(XaesKey);
+
+impl SealKey {
+    /// From a version of a data key.
+    pub fn derive(secret: &Secret) -> Self {
+        SealKey(XaesKey::new(&derive(secret, &[b"pg_airlock/seal/1"])))
+    }
+
+    /// The cipher, for `envelope`.
+    pub(in crate::pure) fn cipher(&self) -> &XaesKey {
+        &self.0
+    }
+}
+
+/// Makes match tags, HKDF `pg_airlock/match/1`; independent of the sealing versions, so tags outlive a rotation.
+pub struct MatchKey(MacKey);
+
+impl MatchKey {
+    /// From a version of a key's match secret.
+    pub fn derive(secret: &Secret) -> Self {
+        MatchKey(MacKey::new(&derive(secret, &[b"pg_airlock/match/1"])))
+    }
+
+    /// HMAC-SHA-256 of the concatenated parts, for `tag`.
+    pub(in crate::pure) fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        self.0.mac(parts)
+    }
+}
+
+/// The mask key of one sub-processor, from which each rule gets its own.
+pub struct MaskKey(Secret);
+
+impl MaskKey {
+    /// From a version of a sub-processor's mask secret.
+    pub fn derive(secret: &Secret) -> Self {
+        MaskKey(Secret::new(secret.0))
+    }
+
+    /// The key of a rule: HKDF with info `pg_airlock/mask/1`, then mask name and domain, each prefixed by its length
+    /// (u32 big endian). Rules of one sub-processor with the same mask and domain share their pseudonyms.
+    pub fn rule_key(&self, mask_name: &str, domain: &str) -> RuleKey {
+        let mut names = Vec::with_capacity(8 + mask_name.len() + domain.len());
+        put_item(&mut names, mask_name.as_bytes());
+        put_item(&mut names, domain.as_bytes());
+        RuleKey(MacKey::new(&derive(&self.0, &[b"pg_airlock/mask/1", &names])))
+    }
+}
+
+/// Keys the masks of one rule.
+pub struct RuleKey(MacKey);
+
+impl RuleKey {
+    /// The pseudo-random function of keyed masks: HMAC-SHA-256 of the concatenated parts, for instance type byte and
+    /// canonical value. Concatenation is not injective by itself: prefix lengths where several parts can vary.
+    pub fn prf(&self, parts: &[&[u8]]) -> [u8; 32] {
+        self.0.mac(parts)
+    }
+}
+
+/// Seals read records, HKDF `pg_airlock/log/1`.
+pub struct LogKey(XaesKey);
+
+impl LogKey {
+    /// From a version of the log secret.
+    pub fn derive(secret: &Secret) -> Self {
+        LogKey(XaesKey::new(&derive(secret, &[b"pg_airlock/log/1"])))
+    }
+
+    /// The cipher, for `record`.
+    pub fn cipher(&self) -> &XaesKey {
+        &self.0
+    }
+}
+
+/// Chains read records, HKDF `pg_airlock/chain/1`.
+pub struct ChainKey(MacKey);
+
+impl ChainKey {
+    /// From a version of the log secret.
+    pub fn derive(secret: &Secret) -> Self {
+        ChainKey(MacKey::new(&derive(secret, &[b"pg_airlock/chain/1"])))
+    }
+
+    /// HMAC-SHA-256 of the concatenated parts, for `chain`.
+    pub fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        self.0.mac(parts)
+    }
+}
+
+/// Authenticates rows of the catalog, such as grants.
+pub struct CatalogKey(pub(super) MacKey);
+
+impl CatalogKey {
+    /// HMAC-SHA-256 over the label and the items, each prefixed by its length (u32 big endian): no two lists of items
+    /// give the same bytes.
+    pub fn mac(&self, label: &str, items: &[&[u8]]) -> [u8; 32] {
+        let mut mac = self.0.start();
+        for item in std::iter::once(label.as_bytes()).chain(items.iter().copied()) {
+            mac.update(&item_len(item));
+            mac.update(item);
+        }
+        mac.finalize().into_bytes().into()
+    }
+
+    /// True if `mac` is the MAC of these items; constant time. False for a MAC of the wrong length.
+    pub fn verify(&self, label: &str, items: &[&[u8]], mac: &[u8]) -> bool {
+        self.mac(label, items).ct_eq(mac).into()
+    }
+}
+
+/// An HMAC-SHA-256 key with its two key blocks hashed in advance.
+pub(super) struct MacKey(Hmac<Sha256>);
+
+impl MacKey {
+    pub(super) fn new(key: &[u8; 32]) -> Self {
+        // HMAC pads a key with zeros to the block (RFC 2104 section 2): done here, the constructor cannot fail
+        let mut block = Zeroizing::new([0; 64]);
+        block[..32].copy_from_slice(key);
+        MacKey(<Hmac<Sha256> as KeyInit>::new((&*block).into()))
+    }
+
+    fn start(&self) -> Hmac<Sha256> {
+        self.0.clone()
+    }
+
+    fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut mac = self.start();
+        for part in parts {
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+}
+
+/// Appends an item and, before it, its length.
+pub(in crate::pure) fn put_item(out: &mut Vec<u8>, item: &[u8]) {
+    out.extend_from_slice(&item_len(item));
+    out.extend_from_slice(item);
+}
+
+/// The length of an item, u32 big endian; nothing in Postgres is longer than 1 GiB.
+pub(in crate::pure) fn item_len(item: &[u8]) -> [u8; 4] {
+    u32::try_from(item.len()).unwrap_or(u32::MAX).to_be_bytes()
+}
+
+/// HKDF-SHA-256 (RFC 5869) of a secret, no salt; the info is the concatenation of its parts.
+pub(super) fn derive<const N: usize>(secret: &Secret, info: &[&[u8]]) -> Zeroizing<[u8; N]> {
+    const { assert!(N <= 255 * 32, "HKDF-SHA-256 gives at most 255 blocks") };
+    let mut out = Zeroizing::new([0; N]);
+    match Hkdf::<Sha256>::new(None, &secret.0).expand_multi_info(info, &mut *out) {
+        Ok(()) => out,
+        // proved impossible when compiled, three lines above; never go on with zeros for a key
+        Err(_) => unreachable!("HKDF output length"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{commitment, is_committed, RootKey};
+    use super::*;
+    use zeroize::{Zeroize, ZeroizeOnDrop};
+
+    fn root() -> RootKey {
+        RootKey::parse(&[7; 32]).ok().unwrap()
+    }
+
+    #[test]
+    fn derivation_is_hkdf_of_rfc_5869() {
+        // the same through extract and expand written out with HMAC
+        let secret = Secret::new([11; 32]);
+        let prk = MacKey::new(&[0; 32]).mac(&[&[11; 32]]);
+        let want = MacKey::new(&prk).mac(&[b"pg_airlock/commit/1", &[1]]);
+        assert_eq!(commitment(&secret), want);
+        assert!(is_committed(&secret, &want));
+        assert!(!is_committed(&Secret::new([12; 32]), &want));
+        assert!(!is_committed(&secret, &want[..31]));
+    }
+
+    #[test]
+    fn every_label_gives_another_key() {
+        let secret = Secret::new([11; 32]);
+        let labels: [&[u8]; 9] = [
+            b"pg_airlock/seal/1",
+            b"pg_airlock/match/1",
+            b"pg_airlock/mask/1",
+            b"pg_airlock/log/1",
+            b"pg_airlock/chain/1",
+            b"pg_airlock/check/1",
+            b"pg_airlock/commit/1",
+            b"pg_airlock/wrap/1",
+            b"pg_airlock/catalog/1",
+        ];
+        let keys: std::collections::HashSet<[u8; 32]> = labels.iter().map(|label| *derive(&secret, &[label])).collect();
+        assert_eq!(keys.len(), labels.len());
+    }
+
+    #[test]
+    fn rule_keys_differ_by_secret_mask_and_domain_and_do_not_run_together() {
+        let prf = |secret: u8, mask: &str, domain: &str| {
+            MaskKey::derive(&Secret::new([secret; 32])).rule_key(mask, domain).prf(&[b"value"])
+        };
+        let all = [
+            prf(1, "pseudonym", "email"),
+            prf(2, "pseudonym", "email"),
+            prf(1, "pseudonym", "phone"),
+            prf(1, "pseudonyme", "mail"),
+            prf(1, "pseudonymemail", ""),
+            prf(1, "", "pseudonymemail"),
+        ];
+        let distinct: std::collections::HashSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len());
+        assert_eq!(prf(1, "pseudonym", "email"), all[0]);
+    }
+
+    #[test]
+    fn rule_key_info_is_as_documented() {
+        let secret = Secret::new([1; 32]);
+        let want = derive::<32>(&secret, &[b"pg_airlock/mask/1\0\0\0\x09pseudonym\0\0\0\x05email"]);
+        let got = MaskKey::derive(&secret).rule_key("pseudonym", "email");
+        assert_eq!(got.prf(&[b"v"]), MacKey::new(&want).mac(&[b"v"]));
+    }
+
+    #[test]
+    fn catalog_mac_separates_items() {
+        let key = root().catalog_key();
+        let mac = key.mac("grant", &[b"ab", b"c"]);
+        assert!(key.verify("grant", &[b"ab", b"c"], &mac));
+        for items in [&[&b"a"[..], b"bc"][..], &[b"abc"], &[b"ab", b"c", b""], &[b"c", b"ab"], &[]] {
+            assert!(!key.verify("grant", items, &mac));
+        }
+        assert!(!key.verify("column", &[b"ab", b"c"], &mac));
+        assert!(!key.verify("grant", &[b"ab", b"c"], &mac[..16]));
+        assert!(!key.verify("grant", &[b"ab", b"c"], &[]));
+    }
+
+    #[test]
+    fn secrets_are_wiped_on_drop() {
+        fn wiped<T: ZeroizeOnDrop>(_: &T) {}
+        wiped(&Secret::new([1; 32]));
+        // an HMAC key is two SHA-256 states; Hmac itself does not carry the marker
+        wiped(&Sha256::default());
+        let mut secret = Secret::new([1; 32]);
+        secret.zeroize();
+        assert_eq!(secret.0, [0; 32]);
+    }
+}

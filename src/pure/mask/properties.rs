@@ -1,0 +1,166 @@
+//! What each mask declares about itself (C7): one row of `airlock.masks` each.
+
+use crate::pure::plaintext::PlainType;
+
+/// What becomes of distinct values (C7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uniqueness {
+    /// A permutation: distinct values stay distinct.
+    Exact,
+    /// Collision odds at 10^9 values below 10^-6.
+    Practical,
+    /// A permutation of well-formed values; the others are all one.
+    Formed,
+    /// Distinct values may meet.
+    Lossy,
+}
+
+impl Uniqueness {
+    /// The word in `airlock.masks`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Uniqueness::Exact => "exact",
+            Uniqueness::Practical => "practical",
+            Uniqueness::Formed => "formed",
+            Uniqueness::Lossy => "lossy",
+        }
+    }
+}
+
+/// The declared properties of a mask (C7), one row of `airlock.masks`.
+#[derive(Debug)]
+pub struct Properties {
+    /// The name in a scope definition.
+    pub name: &'static str,
+    /// Whether it needs the sub-processor's mask key.
+    pub keyed: bool,
+    /// Whether `a <= b` implies `mask(a) <= mask(b)`.
+    pub keeps_order: bool,
+    /// What becomes of distinct values.
+    pub uniqueness: Uniqueness,
+    /// What the output still tells.
+    pub leaks: &'static str,
+    /// The column types it takes, for people.
+    pub types: &'static str,
+    /// The same, for the check.
+    pub accepts: &'static [PlainType],
+    /// The result type: `same`, or the name of one.
+    pub result: &'static str,
+    /// The arguments it takes.
+    pub arguments: &'static [&'static str],
+}
+
+use PlainType as T;
+
+const ANY: &[T] = &[
+    T::Bool,
+    T::Int2,
+    T::Int4,
+    T::Int8,
+    T::Float4,
+    T::Float8,
+    T::Numeric,
+    T::Text,
+    T::Date,
+    T::Timestamp,
+    T::Timestamptz,
+    T::Uuid,
+    T::Jsonb,
+    T::Bytea,
+];
+const TEXTS: &[T] = &[T::Text];
+const DATES: &[T] = &[T::Date, T::Timestamp, T::Timestamptz];
+const NUMBERS: &[T] = &[T::Int2, T::Int4, T::Int8, T::Numeric, T::Float4, T::Float8];
+const HASHED: &[T] = &[T::Text, T::Int2, T::Int4, T::Int8, T::Numeric, T::Uuid, T::Date, T::Bytea];
+const DATE_NAMES: &str = "date, timestamp, timestamptz";
+
+/// What most masks have in common.
+const LOSSY: Properties = Properties {
+    name: "nullify",
+    keyed: false,
+    keeps_order: false,
+    uniqueness: Uniqueness::Lossy,
+    leaks: "nothing",
+    types: "any type",
+    accepts: ANY,
+    result: "same",
+    arguments: &[],
+};
+
+/// In the order of [`Mask`]'s variants and of [`Mask::properties`].
+pub(super) static ALL: [Properties; 9] = [
+    LOSSY,
+    Properties { name: "constant", arguments: &["value"], ..LOSSY },
+    Properties {
+        name: "redact",
+        leaks: "the length if it is kept",
+        types: "text",
+        accepts: TEXTS,
+        result: "text",
+        arguments: &["fill", "keep_length", "keep_space"],
+        ..LOSSY
+    },
+    Properties {
+        name: "partial",
+        leaks: "length, both ends",
+        types: "text",
+        accepts: TEXTS,
+        result: "text",
+        arguments: &["left", "right", "fill", "min_hidden"],
+        ..LOSSY
+    },
+    Properties {
+        name: "initials",
+        leaks: "first letters, word count",
+        types: "text",
+        accepts: TEXTS,
+        result: "text",
+        arguments: &["max"],
+        ..LOSSY
+    },
+    Properties {
+        name: "date_trunc",
+        keeps_order: true,
+        leaks: "the unit, infinity",
+        types: DATE_NAMES,
+        accepts: DATES,
+        arguments: &["unit"],
+        ..LOSSY
+    },
+    Properties {
+        name: "age_band",
+        leaks: "the band",
+        types: DATE_NAMES,
+        accepts: DATES,
+        result: "text",
+        arguments: &["width", "cap", "year"],
+        ..LOSSY
+    },
+    Properties {
+        name: "bucket",
+        keeps_order: true,
+        leaks: "the bucket",
+        types: "smallint, integer, bigint, numeric, real, double precision",
+        accepts: NUMBERS,
+        arguments: &["step"],
+        ..LOSSY
+    },
+    Properties {
+        name: "pseudonym",
+        keyed: true,
+        uniqueness: Uniqueness::Practical,
+        leaks: "equality",
+        types: "text, smallint, integer, bigint, numeric, uuid, date, bytea",
+        accepts: HASHED,
+        result: "text",
+        arguments: &["length", "fold"],
+        ..LOSSY
+    },
+];
+
+impl Properties {
+    /// The properties of the mask of that name.
+    pub fn of(name: &str) -> Option<&'static Properties> {
+        ALL.iter().find(|properties| properties.name == name)
+    }
+}

@@ -1,0 +1,22 @@
+//! The pure half: every decision, no Postgres, no I/O, no clock, no randomness.
+//!
+//! - Nothing here may import `pgrx` or anything of `crate::pg`; `tests/layers.rs` checks it.
+//! - Time, nonces and catalog facts are arguments, so every rule can be tested without a server.
+//! - `unsafe` does not exist here, and a bad input is an [`error::Error`], never a panic.
+//! - No error, `Debug` output or panic message may hold a key, a plaintext, a nonce or a row's value.
+#![forbid(unsafe_code)]
+
+pub mod aead;
+pub mod chain;
+pub mod contain;
+pub mod envelope;
+pub mod error;
+pub mod keyring;
+pub mod mask;
+pub mod name;
+pub mod normalise;
+pub mod plaintext;
+pub mod record;
+pub mod scope;
+pub mod subprocessor;
+pub mod tag;

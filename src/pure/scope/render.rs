@@ -1,0 +1,278 @@
+//! View plan → SQL, deterministic. Generated statements are built here and nowhere else.
+//!
+//! Every identifier is quoted and qualified, every argument is written out with its type, so the text means the same
+//! under any search path and any setting.
+
+use super::resolve::{ColumnExpr, PlanColumn, ViewPlan};
+use super::{INNER_SCHEMA, VIEW_OWNER};
+use crate::pure::error::{Error, Kind, Result};
+use crate::pure::mask::Mask;
+use crate::pure::name::{ident, literal, qualified, type_name};
+use crate::pure::plaintext::PlainType;
+
+/// Numbers that the catalog gave to the scope and its rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Ids<'a> {
+    /// The scope, argument of `airlock.gate`.
+    pub scope_id: i32,
+    /// A rule per column of the plan, in its order; argument of `airlock.disclose`.
+    pub rule_ids: &'a [i32],
+}
+
+/// The statements of a scope, each without a semicolon, to be run in this order: `inner_sql`, `outer_sql`, `grants`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// Schema of the inner view.
+    pub inner_schema: &'static str,
+    /// Its name, `s` and the scope's number.
+    pub inner_name: String,
+    /// `CREATE VIEW` of the inner view: gate and row filter.
+    pub inner_sql: String,
+    /// `CREATE VIEW` of the outer view: the column expressions.
+    pub outer_sql: String,
+    /// Column rights of the view owner, ownership, and the sub-processor's right.
+    pub grants: Vec<String>,
+    /// Drops both views. Column rights stay, as another scope may need them: see [`revoke_columns`].
+    pub drops: Vec<String>,
+}
+
+/// Writes the plan as SQL, for a sub-processor bound to `role`.
+///
+/// # Errors
+/// `XX001` when `ids` has not one rule per column, or a plan has a keyed mask outside `disclose`.
+pub fn render(plan: &ViewPlan, ids: &Ids<'_>, role: &str) -> Result<Rendered> {
+    if plan.columns.len() != ids.rule_ids.len() {
+        return Err(Error::new(Kind::Corrupt, "a scope must have one rule number per column"));
+    }
+    let inner_name = format!("s{}", ids.scope_id);
+    let inner = qualified(INNER_SCHEMA, &inner_name);
+    let outer = qualified(&plan.view_schema, &plan.view_name);
+
+    let read = plan.columns.iter().filter(|c| c.expression.reads_column()).map(|c| ident(&c.name));
+    let read = read.collect::<Vec<_>>().join(", ");
+    let select = if read.is_empty() { "SELECT".to_string() } else { format!("SELECT {read}") };
+    let base = qualified(&plan.schema, &plan.table);
+    let filter = plan.row_filter.as_ref().map_or(String::new(), |filter| format!(" AND ({filter})"));
+    let gate = format!("airlock.gate({}){filter}", ids.scope_id);
+
+    let mut shown = Vec::with_capacity(plan.columns.len());
+    for (column, rule) in plan.columns.iter().zip(ids.rule_ids) {
+        shown.push(format!("{} AS {}", expression(column, *rule)?, ident(&column.name)));
+    }
+    let shown = shown.join(",\n       ");
+
+    let owner = ident(VIEW_OWNER);
+    Ok(Rendered {
+        inner_sql: format!(
+            "CREATE VIEW {inner} WITH (security_barrier = true) AS\n{select}\n  FROM {base}\n WHERE {gate}"
+        ),
+        outer_sql: format!("CREATE VIEW {outer} WITH (security_barrier = true) AS\nSELECT {shown}\n  FROM {inner}"),
+        grants: vec![
+            grant_columns(&plan.schema, &plan.table, &plan.granted),
+            format!("ALTER VIEW {inner} OWNER TO {owner}"),
+            format!("ALTER VIEW {outer} OWNER TO {owner}"),
+            // default privileges may have opened them
+            format!("REVOKE ALL ON TABLE {inner}, {outer} FROM PUBLIC"),
+            format!("GRANT USAGE ON SCHEMA {} TO {}", ident(&plan.view_schema), ident(role)),
+            format!("GRANT SELECT ON TABLE {outer} TO {}", ident(role)),
+        ],
+        drops: vec![format!("DROP VIEW IF EXISTS {outer}"), format!("DROP VIEW IF EXISTS {inner}")],
+        inner_schema: INNER_SCHEMA,
+        inner_name,
+    })
+}
+
+/// Gives the view owner SELECT on `columns` and nothing more.
+pub fn grant_columns(schema: &str, table: &str, columns: &[String]) -> String {
+    let owner = ident(VIEW_OWNER);
+    format!("GRANT SELECT ({}) ON TABLE {} TO {owner}", list(columns), qualified(schema, table))
+}
+
+/// Takes SELECT on `columns` back, those that no remaining scope of any sub-processor reads.
+pub fn revoke_columns(schema: &str, table: &str, columns: &[String]) -> String {
+    let owner = ident(VIEW_OWNER);
+    format!("REVOKE SELECT ({}) ON TABLE {} FROM {owner}", list(columns), qualified(schema, table))
+}
+
+fn list(columns: &[String]) -> String {
+    columns.iter().map(|name| ident(name)).collect::<Vec<_>>().join(", ")
+}
+
+/// The expression of one column of the outer view.
+fn expression(column: &PlanColumn, rule: i32) -> Result<String> {
+    let name = ident(&column.name);
+    let result = type_name(&column.result_type);
+    let shown = match &column.expression {
+        ColumnExpr::Column => name,
+        ColumnExpr::Null => format!("NULL::{result}"),
+        ColumnExpr::Constant(value) => format!("{}::{result}", literal(value)),
+        ColumnExpr::Masked { mask, cast } => call(mask, &cast_to(name, *cast))?,
+        ColumnExpr::Disclose { cast } => {
+            let value = cast_to(name, *cast);
+            if column.result_type == PlainType::Text.sql_name() {
+                format!("airlock.disclose({rule}, {value})")
+            } else {
+                format!("airlock.disclose({rule}, {value}, NULL::{result})")
+            }
+        }
+    };
+    Ok(match &column.null_as {
+        None => shown,
+        Some(text) => format!("COALESCE({shown}, {}::{result})", literal(text)),
+    })
+}
+
+fn cast_to(value: String, cast: Option<PlainType>) -> String {
+    match cast {
+        None => value,
+        Some(plain) => format!("{value}::{}", type_name(plain.sql_name())),
+    }
+}
+
+/// The year of the statement, in UTC whatever the session's time zone.
+const STATEMENT_YEAR: &str =
+    "EXTRACT(year FROM (pg_catalog.statement_timestamp() AT TIME ZONE 'UTC'::pg_catalog.text))::integer";
+
+/// The call of a mask without a key. Exhaustive, so that the compiler leads a new mask here.
+fn call(mask: &Mask, value: &str) -> Result<String> {
+    let arguments = match mask {
+        Mask::Redact { fill, keep_length, keep_space } => {
+            vec![text(&fill.to_string()), flag(*keep_length), flag(*keep_space)]
+        }
+        Mask::Partial { left, right, fill, min_hidden } => {
+            vec![left.to_string(), right.to_string(), text(&fill.to_string()), min_hidden.to_string()]
+        }
+        Mask::Initials { max } => vec![max.to_string()],
+        Mask::DateTrunc { .. } => vec![text(&argument(mask, "unit"))],
+        Mask::AgeBand { width, cap, year } => {
+            let year = year.map_or(STATEMENT_YEAR.to_string(), |year| year.to_string());
+            vec![year, width.to_string(), cap.to_string()]
+        }
+        Mask::Bucket { .. } => vec![format!("{}::numeric", literal(&argument(mask, "step")))],
+        Mask::Nullify | Mask::Constant { .. } | Mask::Pseudonym { .. } => {
+            return Err(Error::new(Kind::Corrupt, format!("mask \"{}\" has no call in a view", mask.name())))
+        }
+    };
+    Ok(format!("airlock.mask_{}({value}, {})", mask.name(), arguments.join(", ")))
+}
+
+fn text(value: &str) -> String {
+    format!("{}::pg_catalog.text", literal(value))
+}
+
+fn flag(value: bool) -> String {
+    value.to_string()
+}
+
+/// An argument of a mask as its canonical JSON writes it, without the quotes of a string.
+fn argument(mask: &Mask, name: &str) -> String {
+    match mask.to_json().get(name) {
+        Some(serde_json::Value::String(text)) => text.clone(),
+        Some(value) => value.to_string(),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(expression: ColumnExpr, result_type: &str) -> PlanColumn {
+        PlanColumn {
+            name: "c".into(),
+            needs_disclose: matches!(expression, ColumnExpr::Disclose { .. }),
+            expression,
+            result_type: result_type.into(),
+            mask_json: None,
+            domain: None,
+            encrypted: false,
+            null_as: None,
+        }
+    }
+
+    fn plan(columns: Vec<PlanColumn>) -> ViewPlan {
+        ViewPlan {
+            subprocessor: "acme".into(),
+            schema: "public".into(),
+            table: "t".into(),
+            view_schema: "acme".into(),
+            view_name: "t".into(),
+            columns,
+            granted: vec!["c".into()],
+            row_filter: None,
+            notes: vec![],
+        }
+    }
+
+    #[test]
+    fn each_kind_of_expression() {
+        let redact = Mask::Redact { fill: '*', keep_length: true, keep_space: false };
+        let age = Mask::AgeBand { width: 10, cap: 90, year: Some(2026) };
+        for (expr, result, wanted) in [
+            (ColumnExpr::Column, "text", "\"c\""),
+            (ColumnExpr::Null, "date", "NULL::pg_catalog.date"),
+            (ColumnExpr::Null, "numeric", "NULL::numeric"),
+            (ColumnExpr::Constant("it's".into()), "text", "'it''s'::pg_catalog.text"),
+            (
+                ColumnExpr::Masked { mask: redact, cast: Some(PlainType::Text) },
+                "text",
+                "airlock.mask_redact(\"c\"::pg_catalog.text, '*'::pg_catalog.text, true, false)",
+            ),
+            (ColumnExpr::Masked { mask: age, cast: None }, "text", "airlock.mask_age_band(\"c\", 2026, 10, 90)"),
+            (ColumnExpr::Disclose { cast: None }, "text", "airlock.disclose(7, \"c\")"),
+            (ColumnExpr::Disclose { cast: None }, "date", "airlock.disclose(7, \"c\", NULL::pg_catalog.date)"),
+        ] {
+            assert_eq!(expression(&column(expr, result), 7).unwrap(), wanted);
+        }
+    }
+
+    #[test]
+    fn null_as_is_typed() {
+        let mut c = column(ColumnExpr::Column, "bigint");
+        c.null_as = Some("-1".into());
+        assert_eq!(expression(&c, 1).unwrap(), "COALESCE(\"c\", '-1'::bigint)");
+    }
+
+    #[test]
+    fn the_year_of_the_statement_is_utc() {
+        let mask = Mask::AgeBand { width: 10, cap: 90, year: None };
+        let sql = call(&mask, "\"born\"").unwrap();
+        assert!(sql.contains("AT TIME ZONE 'UTC'"), "{sql}");
+    }
+
+    #[test]
+    fn a_keyed_mask_has_no_call() {
+        let error = call(&Mask::Pseudonym { length: 26, fold: false }, "\"c\"").unwrap_err();
+        assert_eq!(error.kind, Kind::Corrupt);
+    }
+
+    #[test]
+    fn rule_numbers_must_fit_the_columns() {
+        let plan = plan(vec![column(ColumnExpr::Column, "text")]);
+        assert_eq!(render(&plan, &Ids { scope_id: 1, rule_ids: &[] }, "r").unwrap_err().kind, Kind::Corrupt);
+        assert!(render(&plan, &Ids { scope_id: 1, rule_ids: &[5] }, "r").is_ok());
+    }
+
+    #[test]
+    fn a_scope_of_constants_reads_nothing() {
+        let plan = plan(vec![column(ColumnExpr::Constant("x".into()), "text")]);
+        let sql = render(&plan, &Ids { scope_id: 3, rule_ids: &[1] }, "r").unwrap();
+        assert_eq!(
+            sql.inner_sql,
+            "CREATE VIEW \"airlock_scope\".\"s3\" WITH (security_barrier = true) AS\nSELECT\n  FROM \"public\".\"t\"\n WHERE airlock.gate(3)"
+        );
+    }
+
+    #[test]
+    fn revoking_is_the_mirror_of_granting() {
+        let columns = ["a\"b".to_string(), "c".to_string()];
+        assert_eq!(
+            grant_columns("public", "t", &columns),
+            "GRANT SELECT (\"a\"\"b\", \"c\") ON TABLE \"public\".\"t\" TO \"airlock_view_owner\""
+        );
+        assert_eq!(
+            revoke_columns("public", "t", &columns),
+            "REVOKE SELECT (\"a\"\"b\", \"c\") ON TABLE \"public\".\"t\" FROM \"airlock_view_owner\""
+        );
+    }
+}
