@@ -270,7 +270,7 @@ fn constants() -> impl Strategy<Value = String> {
             4 => format!("B'{doubled}'"),
             5 => format!("x'{doubled}'"),
             6 => format!("N'{doubled}'"),
-            7 => format!("$q${}$q$", body.replace("$q$", "")),
+            7 => format!("$q${}$q$", body.replace('q', "")),
             8 => format!("'x'\n  '{doubled}'"),
             // as written with standard_conforming_strings off
             _ => format!("'{escaped}'"),

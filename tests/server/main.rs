@@ -1,1 +1,21 @@
-//! Server tests.
+//! Server tests: real clusters, several sessions, kill -9, files on disk. An ordinary client program without pgrx.
+//!
+//! `make server-install` prepares the PostgreSQL they run on; `cargo test --no-default-features --test server` runs
+//! them. `AIRLOCK_PG_BIN` names another installation, `AIRLOCK_TEST_DIR` another place than /var/tmp, `AIRLOCK_KEEP=1`
+//! keeps the clusters, `AIRLOCK_CRASH_ROUNDS` and `AIRLOCK_CRASH_CLIENTS` change the crash test.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // reason: tests fail loudly
+
+mod cluster;
+mod fixture;
+mod process;
+mod protocol;
+
+mod contain;
+mod crash;
+mod doctor;
+mod materialiser;
+mod neighbours;
+mod readme;
+mod reads;
+mod sentinel;
+mod tls;

@@ -1,0 +1,102 @@
+-- Every callable function, with its labels written out. C symbols are airlock_NAME. Administrative functions run with
+-- the rights of the extension's owner (SECURITY DEFINER, fixed search_path) and check their caller in Rust.
+
+---------------------------------------------------------------- keys
+CREATE FUNCTION airlock.create_key(name text, plaintext_type text DEFAULT 'text', pad integer DEFAULT 16) RETURNS integer
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_create_key';
+CREATE FUNCTION airlock.grant_decrypt(key text, role regrole) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_grant_decrypt';
+CREATE FUNCTION airlock.revoke_decrypt(key text, role regrole) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_revoke_decrypt';
+CREATE FUNCTION airlock.grant_match(key text, role regrole) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_grant_match';
+CREATE FUNCTION airlock.revoke_match(key text, role regrole) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_revoke_match';
+
+---------------------------------------------------------------- encrypted columns (run as the caller, who must own the table)
+CREATE FUNCTION airlock.encrypt_column(relation regclass, column_name name, key text, searchable boolean DEFAULT false) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypt_column';
+CREATE FUNCTION airlock.decrypt_column(relation regclass, column_name name) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_decrypt_column';
+
+---------------------------------------------------------------- sub-processors
+CREATE FUNCTION airlock.create_subprocessor(name text, role regrole, legal_name text, contract text, purposes text[],
+    valid_until date DEFAULT NULL, networks text[] DEFAULT NULL, require_tls boolean DEFAULT true, details jsonb DEFAULT '{}') RETURNS integer
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_create_subprocessor';
+CREATE FUNCTION airlock.alter_subprocessor(name text, changes jsonb) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_alter_subprocessor';
+CREATE FUNCTION airlock.suspend(name text, reason text) RETURNS integer
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_suspend';
+CREATE FUNCTION airlock.resume(name text, reason text) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_resume';
+CREATE FUNCTION airlock.terminate(name text, reason text) RETURNS integer
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_terminate';
+
+---------------------------------------------------------------- scopes
+CREATE FUNCTION airlock.create_scope(subprocessor text, relation regclass, rules jsonb, row_filter text DEFAULT NULL,
+    subject text[] DEFAULT NULL, purposes text[] DEFAULT NULL, view_name name DEFAULT NULL) RETURNS regclass
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_create_scope';
+CREATE FUNCTION airlock.replace_scope(subprocessor text, relation regclass, rules jsonb, row_filter text DEFAULT NULL,
+    subject text[] DEFAULT NULL, purposes text[] DEFAULT NULL, view_name name DEFAULT NULL) RETURNS regclass
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_replace_scope';
+CREATE FUNCTION airlock.preview_scope(subprocessor text, relation regclass, rules jsonb, row_filter text DEFAULT NULL,
+    subject text[] DEFAULT NULL, purposes text[] DEFAULT NULL, view_name name DEFAULT NULL, OUT step text, OUT what text) RETURNS SETOF record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_preview_scope';
+CREATE FUNCTION airlock.drop_scope(subprocessor text, relation regclass) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_drop_scope';
+
+---------------------------------------------------------------- what the views call
+CREATE FUNCTION airlock.gate(scope integer) RETURNS boolean
+  STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_gate';
+CREATE FUNCTION airlock.disclose(rule integer, value "any") RETURNS text
+  STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose';
+CREATE FUNCTION airlock.disclose(rule integer, value "any", result anyelement) RETURNS anyelement
+  STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose';
+
+---------------------------------------------------------------- masks without a key
+CREATE FUNCTION airlock.mask_nullify(value anyelement) RETURNS anyelement
+  IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_nullify';
+CREATE FUNCTION airlock.mask_constant(value anyelement, constant anyelement) RETURNS anyelement
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_constant';
+CREATE FUNCTION airlock.mask_redact(value text, fill text DEFAULT '*', keep_length boolean DEFAULT false, keep_space boolean DEFAULT false) RETURNS text
+  IMMUTABLE STRICT PARALLEL SAFE COST 8 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_redact';
+CREATE FUNCTION airlock.mask_partial(value text, "left" integer DEFAULT 0, "right" integer DEFAULT 0, fill text DEFAULT '*', min_hidden integer DEFAULT 4) RETURNS text
+  IMMUTABLE STRICT PARALLEL SAFE COST 8 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_partial';
+CREATE FUNCTION airlock.mask_initials(value text, max integer DEFAULT 3) RETURNS text
+  IMMUTABLE STRICT PARALLEL SAFE COST 8 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_initials';
+CREATE FUNCTION airlock.mask_date_trunc(value date, unit text) RETURNS date
+  IMMUTABLE STRICT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_date_trunc';
+CREATE FUNCTION airlock.mask_date_trunc(value timestamp without time zone, unit text) RETURNS timestamp without time zone
+  IMMUTABLE STRICT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_date_trunc';
+CREATE FUNCTION airlock.mask_date_trunc(value timestamp with time zone, unit text) RETURNS timestamp with time zone
+  IMMUTABLE STRICT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_date_trunc';
+CREATE FUNCTION airlock.mask_age_band(value date, year integer, width integer DEFAULT 10, cap integer DEFAULT 90) RETURNS text
+  IMMUTABLE STRICT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_age_band';
+CREATE FUNCTION airlock.mask_age_band(value timestamp without time zone, year integer, width integer DEFAULT 10, cap integer DEFAULT 90) RETURNS text
+  IMMUTABLE STRICT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_age_band';
+CREATE FUNCTION airlock.mask_age_band(value timestamp with time zone, year integer, width integer DEFAULT 10, cap integer DEFAULT 90) RETURNS text
+  IMMUTABLE STRICT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_age_band';
+CREATE FUNCTION airlock.mask_bucket(value smallint, step numeric) RETURNS smallint
+  IMMUTABLE STRICT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_bucket';
+CREATE FUNCTION airlock.mask_bucket(value integer, step numeric) RETURNS integer
+  IMMUTABLE STRICT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_bucket';
+CREATE FUNCTION airlock.mask_bucket(value bigint, step numeric) RETURNS bigint
+  IMMUTABLE STRICT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_bucket';
+CREATE FUNCTION airlock.mask_bucket(value numeric, step numeric) RETURNS numeric
+  IMMUTABLE STRICT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_bucket';
+CREATE FUNCTION airlock.mask_bucket(value real, step numeric) RETURNS real
+  IMMUTABLE STRICT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_bucket';
+CREATE FUNCTION airlock.mask_bucket(value double precision, step numeric) RETURNS double precision
+  IMMUTABLE STRICT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_bucket';
+
+---------------------------------------------------------------- the access log and reports
+-- records in WAL that the materialiser has not reached yet, as seen from this query's own cursor row
+CREATE FUNCTION airlock.unsettled_records() RETURNS SETOF airlock_catalog.read_record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 10 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_unsettled_records';
+CREATE FUNCTION airlock.verify_log(OUT ok boolean, OUT checked bigint, OUT first_bad_id bigint, OUT message text) RETURNS SETOF record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_verify_log';
+CREATE FUNCTION airlock.doctor(OUT severity text, OUT "check" text, OUT object text, OUT message text, OUT fix text) RETURNS SETOF record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_doctor';
+-- the properties every mask declares
+CREATE FUNCTION airlock.mask_properties(OUT mask text, OUT keyed boolean, OUT types text, OUT keeps_order boolean, OUT uniqueness text, OUT leaks text) RETURNS SETOF record
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_properties';

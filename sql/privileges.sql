@@ -1,0 +1,42 @@
+-- Last of all: what nobody granted, nobody has. Views' functions run with the reader's rights, so EXECUTE protects
+-- nothing on gate, disclose and decrypt: they check in Rust. Sub-processors get no USAGE on schema airlock.
+REVOKE ALL ON SCHEMA airlock, airlock_catalog, airlock_scope FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA airlock FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA airlock, airlock_catalog FROM PUBLIC;
+ALTER SCHEMA airlock_scope OWNER TO airlock_view_owner;
+
+GRANT USAGE ON SCHEMA airlock TO airlock_admin, airlock_auditor;
+GRANT EXECUTE ON FUNCTION airlock.gate(integer), airlock.disclose(integer, "any"), airlock.disclose(integer, "any", anyelement) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION
+  airlock.mask_nullify(anyelement), airlock.mask_constant(anyelement, anyelement), airlock.mask_redact(text, text, boolean, boolean),
+  airlock.mask_partial(text, integer, integer, text, integer), airlock.mask_initials(text, integer),
+  airlock.mask_date_trunc(date, text), airlock.mask_date_trunc(timestamp, text), airlock.mask_date_trunc(timestamptz, text),
+  airlock.mask_age_band(date, integer, integer, integer), airlock.mask_age_band(timestamp, integer, integer, integer),
+  airlock.mask_age_band(timestamptz, integer, integer, integer), airlock.mask_bucket(smallint, numeric),
+  airlock.mask_bucket(integer, numeric), airlock.mask_bucket(bigint, numeric), airlock.mask_bucket(numeric, numeric),
+  airlock.mask_bucket(real, numeric), airlock.mask_bucket(double precision, numeric), airlock.mask_properties()
+  TO PUBLIC;
+DO $grants$
+DECLARE
+  f pg_catalog.regprocedure;
+BEGIN
+  -- input, output, casts, decrypt and = of the encrypted types: whoever may write the column needs them; what opens checks in Rust
+  FOR f IN SELECT p.oid FROM pg_catalog.pg_proc p WHERE p.pronamespace OPERATOR(pg_catalog.=) 'airlock'::pg_catalog.regnamespace
+             AND p.proname OPERATOR(pg_catalog.~) '^(encrypted_|to_encrypted|decrypt$|eq$|ne$)' LOOP
+    EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', f);
+  END LOOP;
+END
+$grants$;
+GRANT EXECUTE ON FUNCTION airlock.encrypt_column(regclass, name, text, boolean), airlock.decrypt_column(regclass, name) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION
+  airlock.create_key(text, text, integer), airlock.grant_decrypt(text, regrole), airlock.revoke_decrypt(text, regrole),
+  airlock.grant_match(text, regrole), airlock.revoke_match(text, regrole),
+  airlock.create_subprocessor(text, regrole, text, text, text[], date, text[], boolean, jsonb), airlock.alter_subprocessor(text, jsonb),
+  airlock.suspend(text, text), airlock.resume(text, text), airlock.terminate(text, text),
+  airlock.create_scope(text, regclass, jsonb, text, text[], text[], name), airlock.replace_scope(text, regclass, jsonb, text, text[], text[], name),
+  airlock.preview_scope(text, regclass, jsonb, text, text[], text[], name), airlock.drop_scope(text, regclass)
+  TO airlock_admin;
+GRANT EXECUTE ON FUNCTION airlock.doctor() TO airlock_admin, airlock_auditor;
+GRANT EXECUTE ON FUNCTION airlock.verify_log(), airlock.unsettled_records() TO airlock_auditor;
+GRANT SELECT ON airlock.keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks TO airlock_admin, airlock_auditor;
+GRANT SELECT ON airlock.access_log TO airlock_auditor;

@@ -1,0 +1,73 @@
+-- The two encrypted types. Neither has an operator class; encrypted has no operators at all: a missing capability is an
+-- error at parse time, never a wrong result. What seals is VOLATILE (folded, it would repeat a nonce), input is STABLE
+-- because CREATE TYPE wants it so, and is called per value all the same. Nothing that decrypts is IMMUTABLE.
+CREATE TYPE airlock.encrypted;
+CREATE TYPE airlock.encrypted_eq;
+
+CREATE FUNCTION airlock.encrypted_in(cstring, oid, integer) RETURNS airlock.encrypted STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypted_in';
+CREATE FUNCTION airlock.encrypted_out(airlock.encrypted) RETURNS cstring IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypted_out';
+CREATE FUNCTION airlock.encrypted_recv(internal, oid, integer) RETURNS airlock.encrypted STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypted_recv';
+CREATE FUNCTION airlock.encrypted_send(airlock.encrypted) RETURNS bytea IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypted_send';
+CREATE FUNCTION airlock.encrypted_eq_in(cstring, oid, integer) RETURNS airlock.encrypted_eq STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypted_eq_in';
+CREATE FUNCTION airlock.encrypted_eq_out(airlock.encrypted_eq) RETURNS cstring IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypted_out';
+CREATE FUNCTION airlock.encrypted_eq_recv(internal, oid, integer) RETURNS airlock.encrypted_eq STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypted_eq_recv';
+CREATE FUNCTION airlock.encrypted_eq_send(airlock.encrypted_eq) RETURNS bytea IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypted_send';
+CREATE FUNCTION airlock.encrypted_typmod_in(cstring[]) RETURNS integer STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypted_typmod_in';
+CREATE FUNCTION airlock.encrypted_typmod_out(integer) RETURNS cstring IMMUTABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypted_typmod_out';
+
+CREATE TYPE airlock.encrypted (
+  INPUT = airlock.encrypted_in, OUTPUT = airlock.encrypted_out, RECEIVE = airlock.encrypted_recv, SEND = airlock.encrypted_send,
+  TYPMOD_IN = airlock.encrypted_typmod_in, TYPMOD_OUT = airlock.encrypted_typmod_out,
+  INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = external
+);
+CREATE TYPE airlock.encrypted_eq (
+  INPUT = airlock.encrypted_eq_in, OUTPUT = airlock.encrypted_eq_out, RECEIVE = airlock.encrypted_eq_recv, SEND = airlock.encrypted_eq_send,
+  TYPMOD_IN = airlock.encrypted_typmod_in, TYPMOD_OUT = airlock.encrypted_typmod_out,
+  INTERNALLENGTH = VARIABLE, ALIGNMENT = int4, STORAGE = external
+);
+
+-- the length coercion: seals a carrier under the column's key
+CREATE FUNCTION airlock.encrypted_coerce(airlock.encrypted, integer, boolean) RETURNS airlock.encrypted VOLATILE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypted_coerce';
+CREATE FUNCTION airlock.encrypted_eq_coerce(airlock.encrypted_eq, integer, boolean) RETURNS airlock.encrypted_eq VOLATILE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypted_eq_coerce';
+CREATE CAST (airlock.encrypted AS airlock.encrypted) WITH FUNCTION airlock.encrypted_coerce(airlock.encrypted, integer, boolean) AS IMPLICIT;
+CREATE CAST (airlock.encrypted_eq AS airlock.encrypted_eq) WITH FUNCTION airlock.encrypted_eq_coerce(airlock.encrypted_eq, integer, boolean) AS IMPLICIT;
+
+-- assignment casts in, one per source type; one C function reads the source type off the call site
+DO $casts$
+DECLARE
+  source pg_catalog.text;
+BEGIN
+  FOREACH source IN ARRAY ARRAY['text', 'varchar', 'bpchar', 'int2', 'int4', 'int8', 'numeric', 'float4', 'float8',
+      'bool', 'date', 'timestamp', 'timestamptz', 'uuid', 'json', 'jsonb', 'bytea'] LOOP
+    EXECUTE pg_catalog.format($sql$
+      CREATE FUNCTION airlock.to_encrypted(pg_catalog.%1$s, integer, boolean) RETURNS airlock.encrypted VOLATILE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_to_encrypted';
+      CREATE CAST (pg_catalog.%1$s AS airlock.encrypted) WITH FUNCTION airlock.to_encrypted(pg_catalog.%1$s, integer, boolean) AS ASSIGNMENT;
+      CREATE FUNCTION airlock.to_encrypted_eq(pg_catalog.%1$s, integer, boolean) RETURNS airlock.encrypted_eq VOLATILE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_to_encrypted_eq';
+      CREATE CAST (pg_catalog.%1$s AS airlock.encrypted_eq) WITH FUNCTION airlock.to_encrypted_eq(pg_catalog.%1$s, integer, boolean) AS ASSIGNMENT;
+    $sql$, source);
+  END LOOP;
+END
+$casts$;
+
+-- the only cast out: explicit, to text, and it is decrypt
+CREATE FUNCTION airlock.decrypt(airlock.encrypted) RETURNS text STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_decrypt';
+CREATE FUNCTION airlock.decrypt(airlock.encrypted_eq) RETURNS text STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_decrypt';
+CREATE CAST (airlock.encrypted AS text) WITH FUNCTION airlock.decrypt(airlock.encrypted);
+CREATE CAST (airlock.encrypted_eq AS text) WITH FUNCTION airlock.decrypt(airlock.encrypted_eq);
+-- typed: the second argument only names the type, NULL::date
+CREATE FUNCTION airlock.decrypt(airlock.encrypted, anyelement) RETURNS anyelement STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_decrypt_as';
+CREATE FUNCTION airlock.decrypt(airlock.encrypted_eq, anyelement) RETURNS anyelement STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_decrypt_as';
+
+-- equality by tag; = with a text value of the column's plaintext type works as well
+CREATE FUNCTION airlock.eq(airlock.encrypted_eq, airlock.encrypted_eq) RETURNS boolean STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_eq';
+CREATE FUNCTION airlock.ne(airlock.encrypted_eq, airlock.encrypted_eq) RETURNS boolean STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_ne';
+CREATE FUNCTION airlock.eq(airlock.encrypted_eq, text) RETURNS boolean STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_eq';
+CREATE FUNCTION airlock.ne(airlock.encrypted_eq, text) RETURNS boolean STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_ne';
+CREATE FUNCTION airlock.eq(text, airlock.encrypted_eq) RETURNS boolean STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_eq';
+CREATE FUNCTION airlock.ne(text, airlock.encrypted_eq) RETURNS boolean STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_ne';
+CREATE OPERATOR pg_catalog.= (LEFTARG = airlock.encrypted_eq, RIGHTARG = airlock.encrypted_eq, FUNCTION = airlock.eq, COMMUTATOR = OPERATOR(pg_catalog.=), NEGATOR = OPERATOR(pg_catalog.<>), RESTRICT = eqsel, JOIN = eqjoinsel);
+CREATE OPERATOR pg_catalog.<> (LEFTARG = airlock.encrypted_eq, RIGHTARG = airlock.encrypted_eq, FUNCTION = airlock.ne, COMMUTATOR = OPERATOR(pg_catalog.<>), NEGATOR = OPERATOR(pg_catalog.=), RESTRICT = neqsel, JOIN = neqjoinsel);
+CREATE OPERATOR pg_catalog.= (LEFTARG = airlock.encrypted_eq, RIGHTARG = text, FUNCTION = airlock.eq, COMMUTATOR = OPERATOR(pg_catalog.=), NEGATOR = OPERATOR(pg_catalog.<>), RESTRICT = eqsel, JOIN = eqjoinsel);
+CREATE OPERATOR pg_catalog.<> (LEFTARG = airlock.encrypted_eq, RIGHTARG = text, FUNCTION = airlock.ne, COMMUTATOR = OPERATOR(pg_catalog.<>), NEGATOR = OPERATOR(pg_catalog.=), RESTRICT = neqsel, JOIN = neqjoinsel);
+CREATE OPERATOR pg_catalog.= (LEFTARG = text, RIGHTARG = airlock.encrypted_eq, FUNCTION = airlock.eq, COMMUTATOR = OPERATOR(pg_catalog.=), NEGATOR = OPERATOR(pg_catalog.<>), RESTRICT = eqsel, JOIN = eqjoinsel);
+CREATE OPERATOR pg_catalog.<> (LEFTARG = text, RIGHTARG = airlock.encrypted_eq, FUNCTION = airlock.ne, COMMUTATOR = OPERATOR(pg_catalog.<>), NEGATOR = OPERATOR(pg_catalog.=), RESTRICT = neqsel, JOIN = neqjoinsel);

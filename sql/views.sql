@@ -1,0 +1,62 @@
+-- What admins and auditors look at. Owned by the extension's owner, granted in privileges.sql.
+
+CREATE VIEW airlock.keys AS
+SELECT k.name, k.key_no, k.plaintext_type, k.pad, v.use, v.version, v.state, v.root_generation, v.activated_at, v.retired_at
+  FROM airlock_catalog.key k JOIN airlock_catalog.key_version v ON v.owner = k.uuid
+ ORDER BY k.name, v.use, v.version;
+
+CREATE VIEW airlock.encrypted_columns AS
+SELECT a.attrelid::regclass AS relation, a.attname AS "column", k.name AS key, k.plaintext_type,
+       a.atttypid = 'airlock.encrypted_eq'::regtype AS searchable, a.atttypmod AS column_no
+  FROM pg_catalog.pg_attribute a
+  JOIN pg_catalog.pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'm')
+  LEFT JOIN airlock_catalog.encrypted_column e ON e.column_no = a.atttypmod
+  LEFT JOIN airlock_catalog.key k ON k.key_no = e.key_no
+ WHERE a.atttypid IN ('airlock.encrypted'::regtype, 'airlock.encrypted_eq'::regtype) AND NOT a.attisdropped;
+
+CREATE VIEW airlock.subprocessors AS
+SELECT s.name, s.role, s.legal_name, s.contract, s.purposes, s.valid_until, s.networks, s.require_tls, s.state, s.state_reason,
+       s.state_since, s.details, s.created_at, s.created_by,
+       (SELECT count(*) FROM airlock_catalog.scope c WHERE c.subprocessor = s.id AND c.dropped_at IS NULL) AS scopes
+  FROM airlock_catalog.subprocessor s;
+
+CREATE VIEW airlock.scopes AS
+SELECT s.name AS subprocessor, c.relation, c.view, c.row_filter, c.subject, c.purposes, c.definition, c.id AS scope_no, c.created_at, c.created_by
+  FROM airlock_catalog.scope c JOIN airlock_catalog.subprocessor s ON s.id = c.subprocessor
+ WHERE c.dropped_at IS NULL;
+
+-- one row per read statement: what the reader's backend recorded before it read, joined to how it ended
+CREATE VIEW airlock.access_log AS
+WITH record AS (
+  SELECT r.* FROM airlock_catalog.read_record r
+  UNION ALL
+  SELECT u.* FROM airlock.unsettled_records() u
+)
+SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting_role, i.client_addr, i.application_name,
+       i.backend_pid, i.tls, i.database, i.views, i.columns, i.purpose, i.statement,
+       CASE WHEN i.kind = 'denied' OR o.sqlstate IN ('AL006', 'AL007', 'AL008', 'AL009') THEN 'denied' WHEN o.id IS NULL THEN 'intent' ELSE 'final' END AS kind,
+       coalesce(o.outcome, i.outcome) AS outcome, coalesce(o.sqlstate, i.sqlstate) AS sqlstate, o.rows_sent, o.bytes_sent,
+       o.duration_us * interval '1 microsecond' AS duration, i.hash
+  FROM record i
+  LEFT JOIN record o ON o.kind IN ('outcome', 'killed')
+        AND o.backend_start = i.backend_start AND o.backend_pid = i.backend_pid AND o.statement_no = i.statement_no
+ WHERE i.kind IN ('intent', 'denied');
+
+-- fields by recipient; reads are counted from settled records
+CREATE VIEW airlock.field_access AS
+SELECT s.name AS subprocessor, c.relation, r.column_name AS "column", CASE WHEN r.mask IS NULL THEN 'clear' ELSE 'masked' END AS exposure,
+       r.mask, r.encrypted, r.since, l.last_read, coalesce(l.reads, 0) AS reads
+  FROM airlock_catalog.rule r
+  JOIN airlock_catalog.scope c ON c.id = r.scope AND c.dropped_at IS NULL
+  JOIN airlock_catalog.subprocessor s ON s.id = c.subprocessor
+  LEFT JOIN pg_catalog.pg_class v ON v.oid = c.view
+  LEFT JOIN pg_catalog.pg_namespace n ON n.oid = v.relnamespace
+  LEFT JOIN LATERAL (
+    SELECT max(a.logged_at) AS last_read, count(*) AS reads
+      FROM airlock_catalog.read_record a
+     WHERE a.kind = 'intent' AND a.subprocessor = s.name AND a.columns @> ARRAY[pg_catalog.format('%I.%I.%I', n.nspname, v.relname, r.column_name)]
+  ) l ON true
+ WHERE r.until IS NULL
+ ORDER BY s.name, c.relation::text, r.ordinal;
+
+CREATE VIEW airlock.masks AS SELECT * FROM airlock.mask_properties();

@@ -1,0 +1,44 @@
+//! What every administrative function does first: it refuses sub-processors' sessions and fixes the settings.
+//!
+//! These functions are SECURITY DEFINER, so inside them the current user is the extension's owner; who asked is
+//! [`caller`]. EXECUTE is granted to `airlock_admin` only; the check here holds even if somebody grants more.
+
+use crate::pg::readlog::identity;
+use crate::pg::sys::{roles, sql};
+use crate::pure::error::{Error, Kind, Result};
+use crate::pure::name::shown;
+
+pub use crate::pg::sys::roles::caller;
+
+/// Runs the body of an administrative function.
+///
+/// # Errors
+/// `AL007` in a sub-processor's session, by whatever way the function was reached (fast-path calls too).
+pub fn act<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    if let Some(name) = identity::subprocessor()? {
+        return Err(Error::new(
+            Kind::OutsideScope,
+            format!("sub-processor {} may not administer anything", shown(&name)),
+        )
+        .hint("connect as a role that is a member of airlock_admin and of no sub-processor's role"));
+    }
+    sql::settled(body)
+}
+
+/// 42704 when a role that was given by number does not exist.
+pub fn existing_role(role: pgrx::pg_sys::Oid) -> Result<String> {
+    roles::name(role).ok_or_else(|| {
+        Error::new(Kind::Undefined, format!("role {} does not exist", role.to_u32())).hint("CREATE ROLE … LOGIN first")
+    })
+}
+
+/// A text that the user must give: 22023 when it is blank.
+pub fn said(text: String, name: &str) -> Result<String> {
+    if text.trim().is_empty() {
+        return Err(Error::new(Kind::InvalidArgument, format!("argument \"{name}\" must not be empty")));
+    }
+    Ok(text)
+}
+
+#[cfg(any(test, feature = "pg_test"))]
+mod tests;

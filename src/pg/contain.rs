@@ -1,0 +1,271 @@
+//! Containment of a sub-processor's session: parse trees, permission lists and function calls, read off Postgres and
+//! put before `pure::contain`. Called by the hooks, only in such sessions.
+#![allow(unsafe_code)] // ◆ parse tree nodes
+
+use crate::pg::readlog::drift::view_owner;
+use crate::pg::registry::{self, Registry};
+use crate::pg::sys::{list, scan};
+use crate::pure::contain::{self, Function, Statement, TransactionKind, Volatility};
+use crate::pure::error::{Error, Kind, Result};
+use pgrx::pg_sys;
+use std::ffi::{c_void, CStr};
+
+/// First OID that is not part of PostgreSQL itself (`FirstNormalObjectId`).
+const FIRST_NORMAL: u32 = 16384;
+
+/// `pg_statistic_ext_data` (`StatisticExtDataRelationId`).
+const STATISTIC_EXT_DATA: pg_sys::Oid = pg_sys::Oid::from_u32(3429);
+
+/// Catalogs that no one reads through us, whatever was granted: statistics hold values of hidden rows.
+const NEVER: [pg_sys::Oid; 2] = [pg_sys::StatisticRelationId, STATISTIC_EXT_DATA];
+
+fn outside(message: impl Into<String>) -> Error {
+    Error::new(Kind::OutsideScope, message)
+}
+
+/// May this utility statement run? AL007 otherwise.
+///
+/// # Safety
+/// `node` is the utility statement of a planned statement.
+pub unsafe fn utility(node: *mut pg_sys::Node) -> Result<()> {
+    use pg_sys::NodeTag as T;
+    // SAFETY: the tag says which struct the node is.
+    unsafe {
+        match (*node).type_ {
+            T::T_TransactionStmt => {
+                contain::statement(&Statement::Transaction(transaction((*node.cast::<pg_sys::TransactionStmt>()).kind)))
+            }
+            T::T_VariableSetStmt => set(&*node.cast::<pg_sys::VariableSetStmt>()),
+            T::T_VariableShowStmt => {
+                contain::statement(&Statement::Show { name: &text((*node.cast::<pg_sys::VariableShowStmt>()).name) })
+            }
+            T::T_CopyStmt => {
+                let copy = &*node.cast::<pg_sys::CopyStmt>();
+                let to_client = !copy.is_from && !copy.query.is_null() && copy.filename.is_null() && !copy.is_program;
+                let select = to_client && (*copy.query).type_ == T::T_SelectStmt;
+                contain::statement(if select { &Statement::CopyQueryToStdout } else { &Statement::CopyOther })
+            }
+            T::T_DeclareCursorStmt => {
+                let options = (*node.cast::<pg_sys::DeclareCursorStmt>()).options as u32;
+                contain::statement(&Statement::DeclareCursor { hold: options & pg_sys::CURSOR_OPT_HOLD != 0 })
+            }
+            T::T_FetchStmt => contain::statement(&Statement::Fetch),
+            T::T_ClosePortalStmt => contain::statement(&Statement::ClosePortal),
+            T::T_PrepareStmt => contain::statement(&Statement::Prepare),
+            T::T_ExecuteStmt => contain::statement(&Statement::Execute),
+            T::T_DeallocateStmt => contain::statement(&Statement::Deallocate),
+            T::T_DiscardStmt => contain::statement(&Statement::Discard),
+            T::T_ExplainStmt => contain::statement(&Statement::Explain),
+            T::T_ConstraintsSetStmt => contain::statement(&Statement::ConstraintsSet),
+            T::T_UnlistenStmt => contain::statement(&Statement::Unlisten),
+            _ => contain::statement(&Statement::Other(&text(pg_sys::CreateCommandName(node)))),
+        }
+    }
+}
+
+fn transaction(kind: pg_sys::TransactionStmtKind::Type) -> TransactionKind {
+    use pg_sys::TransactionStmtKind as K;
+    match kind {
+        K::TRANS_STMT_BEGIN | K::TRANS_STMT_START => TransactionKind::Begin,
+        K::TRANS_STMT_COMMIT => TransactionKind::Commit,
+        K::TRANS_STMT_ROLLBACK => TransactionKind::Rollback,
+        K::TRANS_STMT_SAVEPOINT => TransactionKind::Savepoint,
+        K::TRANS_STMT_RELEASE => TransactionKind::Release,
+        K::TRANS_STMT_ROLLBACK_TO => TransactionKind::RollbackTo,
+        K::TRANS_STMT_COMMIT_PREPARED => TransactionKind::CommitPrepared,
+        K::TRANS_STMT_ROLLBACK_PREPARED => TransactionKind::RollbackPrepared,
+        _ => TransactionKind::Prepare,
+    }
+}
+
+unsafe fn set(statement: &pg_sys::VariableSetStmt) -> Result<()> {
+    use pg_sys::VariableSetKind as K;
+    // SAFETY: a NULL name is handled.
+    let name = unsafe { text(statement.name) };
+    match statement.kind {
+        K::VAR_RESET_ALL => contain::statement(&Statement::Reset { name: None }),
+        K::VAR_RESET => contain::statement(&Statement::Reset { name: Some(&name) }),
+        _ => contain::statement(&Statement::Set { name: &name, is_local: statement.is_local }),
+    }
+}
+
+/// Checks a query as the user wrote it, before views are expanded: it may only select, and every function it names must
+/// be allowed. AL007 otherwise.
+///
+/// # Safety
+/// `query` is an analysed, not yet rewritten query.
+pub unsafe fn query(query: *mut pg_sys::Query) -> Result<()> {
+    use pg_sys::CmdType as C;
+    // SAFETY: query nodes as the caller promises.
+    unsafe {
+        match (*query).commandType {
+            C::CMD_SELECT => contain::statement(if (*query).rowMarks.is_null() {
+                &Statement::Select
+            } else {
+                &Statement::SelectLocking
+            })?,
+            C::CMD_INSERT => contain::statement(&Statement::Insert)?,
+            C::CMD_UPDATE => contain::statement(&Statement::Update)?,
+            C::CMD_DELETE => contain::statement(&Statement::Delete)?,
+            C::CMD_MERGE => contain::statement(&Statement::Merge)?,
+            C::CMD_UTILITY => {
+                let utility = (*query).utilityStmt;
+                if !utility.is_null() && (*utility).type_ == pg_sys::NodeTag::T_DeclareCursorStmt {
+                    let inner = (*utility.cast::<pg_sys::DeclareCursorStmt>()).query;
+                    if !inner.is_null() && (*inner).type_ == pg_sys::NodeTag::T_Query {
+                        return self::query(inner.cast());
+                    }
+                }
+                return Ok(());
+            }
+            _ => contain::statement(&Statement::Other("this statement"))?,
+        }
+        if (*query).hasModifyingCTE {
+            contain::statement(&Statement::Update)?;
+        }
+        if pg_sys::Debug_print_plan || pg_sys::Debug_print_parse || pg_sys::Debug_print_rewritten {
+            contain::setting("debug_print_plan")?;
+        }
+        for function in functions_of(query) {
+            self::function(function, false)?;
+        }
+    }
+    Ok(())
+}
+
+/// The OIDs of all functions that a query names: calls, operators, casts, aggregates, window functions, in every part.
+unsafe fn functions_of(query: *mut pg_sys::Query) -> Vec<pg_sys::Oid> {
+    unsafe extern "C-unwind" fn collect(function: pg_sys::Oid, found: *mut c_void) -> bool {
+        // SAFETY: `found` is the vector below.
+        unsafe { (*found.cast::<Vec<pg_sys::Oid>>()).push(function) };
+        false
+    }
+    unsafe extern "C-unwind" fn walk(node: *mut pg_sys::Node, found: *mut c_void) -> bool {
+        if node.is_null() {
+            return false;
+        }
+        // SAFETY: Postgres walks its own tree; `found` is passed through.
+        unsafe {
+            if (*node).type_ == pg_sys::NodeTag::T_Query {
+                return pg_sys::query_tree_walker(node.cast(), Some(walk), found, 0);
+            }
+            pg_sys::check_functions_in_node(node, Some(collect), found);
+            pg_sys::expression_tree_walker(node, Some(walk), found)
+        }
+    }
+    let mut found: Vec<pg_sys::Oid> = Vec::new();
+    // SAFETY: the walk ends before `found` is used again.
+    unsafe { pg_sys::query_tree_walker(query, Some(walk), std::ptr::addr_of_mut!(found).cast(), 0) };
+    found.sort_unstable_by_key(|o| o.to_u32());
+    found.dedup();
+    found
+}
+
+/// May this function be used? `inside_view`: asked when it is about to run, where functions of our own stand in views
+/// and check for themselves. AL007 otherwise.
+pub fn function(oid: pg_sys::Oid, inside_view: bool) -> Result<()> {
+    // SAFETY: syscache look-ups; the tuple is released before anything can return.
+    let (schema, name, volatility) = unsafe {
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::PROCOID as i32, pg_sys::Datum::from(oid));
+        if tuple.is_null() {
+            return Ok(());
+        }
+        let form = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_proc>();
+        let name = text(form.proname.data.as_ptr());
+        let (namespace, volatility) = (form.pronamespace, form.provolatile as u8);
+        pg_sys::ReleaseSysCache(tuple);
+        (text(pg_sys::get_namespace_name(namespace)), name, volatility)
+    };
+    if inside_view && schema == "airlock" {
+        return Ok(());
+    }
+    let volatility = match volatility {
+        b'i' => Volatility::Immutable,
+        b's' => Volatility::Stable,
+        _ => Volatility::Volatile,
+    };
+    let builtin = oid.to_u32() < FIRST_NORMAL;
+    contain::function(&Function { schema: &schema, name: &name, builtin, volatility })
+}
+
+/// The permission check of every executor run, nested ones too: only the sub-processor's own views, whatever the view
+/// owner reads beneath them, and catalogs that PUBLIC may read. By session, whoever the current user is.
+///
+/// # Safety
+/// `rtable` is the range table the executor checks.
+pub unsafe fn permissions(rtable: *mut pg_sys::List, subprocessor: &str) -> Result<()> {
+    let registry = if scan::table_oid("scope").is_some() { Some(registry::current()?) } else { None };
+    let owner = view_owner();
+    // SAFETY: as the caller promises.
+    unsafe {
+        for rte in list::<pg_sys::RangeTblEntry>(rtable) {
+            let rte = &*rte;
+            if rte.rtekind != pg_sys::RTEKind::RTE_RELATION || rte.requiredPerms == 0 {
+                continue;
+            }
+            if rte.requiredPerms & !(pg_sys::ACL_SELECT as pg_sys::AclMode) != 0 {
+                return Err(refused(rte.relid, "only SELECT is within the scope of a sub-processor"));
+            }
+            if !may_select(rte, registry.as_deref(), subprocessor, owner) {
+                return Err(refused(
+                    rte.relid,
+                    "a sub-processor reads the views of its own scopes, and catalogs that everybody may read",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+unsafe fn may_select(
+    rte: &pg_sys::RangeTblEntry,
+    registry: Option<&Registry>,
+    subprocessor: &str,
+    owner: pg_sys::Oid,
+) -> bool {
+    let relid = rte.relid;
+    if NEVER.contains(&relid) {
+        return false;
+    }
+    if relid.to_u32() < FIRST_NORMAL {
+        // through a system view its owner is asked, and the view itself stands in the same list
+        return rte.checkAsUser != pg_sys::InvalidOid && rte.checkAsUser != owner || public_may_read(relid);
+    }
+    let Some(registry) = registry else { return false };
+    let mine = |scope: &crate::pg::registry::Scope| scope.subprocessor.contract.name == subprocessor;
+    if let Some(scope) = registry.scope_of_view(relid) {
+        return mine(scope);
+    }
+    // beneath the views: by the view owner, and only what a scope of this sub-processor stands on
+    rte.checkAsUser == owner
+        && owner != pg_sys::InvalidOid
+        && registry.scopes.values().any(|s| mine(s) && (s.relation == relid || s.inner_view == relid))
+}
+
+/// Whether PUBLIC holds SELECT on a catalog, or on some of its columns.
+fn public_may_read(relid: pg_sys::Oid) -> bool {
+    let public = pg_sys::InvalidOid;
+    let select = pg_sys::ACL_SELECT as pg_sys::AclMode;
+    // SAFETY: ACL look-ups for the pseudo-role PUBLIC (ACL_ID_PUBLIC is 0).
+    unsafe {
+        pg_sys::pg_class_aclcheck(relid, public, select) == pg_sys::AclResult::ACLCHECK_OK
+            || pg_sys::pg_attribute_aclcheck_all(relid, public, select, pg_sys::AclMaskHow::ACLMASK_ANY)
+                == pg_sys::AclResult::ACLCHECK_OK
+    }
+}
+
+fn refused(relid: pg_sys::Oid, why: &str) -> Error {
+    // SAFETY: a syscache look-up that gives NULL for what is gone.
+    let name = unsafe { text(pg_sys::get_rel_name(relid)) };
+    outside(format!("relation \"{name}\" is outside the scope of this sub-processor"))
+        .detail(why)
+        .hint("the views of your scopes: \\dv in your own schema, or ask the controller")
+}
+
+unsafe fn text(pointer: *const std::ffi::c_char) -> String {
+    if pointer.is_null() {
+        return String::new();
+    }
+    // SAFETY: the caller's pointer is a NUL-terminated string.
+    unsafe { CStr::from_ptr(pointer).to_string_lossy().into_owned() }
+}

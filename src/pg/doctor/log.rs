@@ -1,0 +1,166 @@
+//! The read log: its worker, its slot, its cursor, its tables.
+
+use super::{setting, value, Report};
+use crate::pg::keys::{ring, root};
+use crate::pg::readlog::materialiser::{self, look_at_slot, Cursor, Slot, NAME, SLOT};
+use crate::pg::readlog::wal;
+use crate::pg::{gucs, shared, sys};
+use crate::pure::error::Result;
+
+pub(super) fn examine(report: &mut Report) -> Result<()> {
+    tables(report)?;
+    if !shared::preloaded() {
+        return Ok(());
+    }
+    if wal::in_recovery() {
+        report.info(
+            "standby",
+            "",
+            "the server is in recovery: scoped reads are refused here",
+            "read on the primary server",
+        );
+        return Ok(());
+    }
+    let here = value("SELECT pg_catalog.current_database()::pg_catalog.text", &[])? == gucs::database();
+    // before the first key there is no log, and without the root key the worker waits: both are said elsewhere
+    let unlocked = root::root().is_ok_and(|r| r.generation > 0);
+    if !here || !unlocked {
+        return Ok(());
+    }
+    let worker = worker(report)?;
+    if !gap(report)? {
+        slot(report, worker)?;
+    }
+    Ok(())
+}
+
+/// Whether the worker is there and alive.
+fn worker(report: &mut Report) -> Result<bool> {
+    let sql = "SELECT a.pid::pg_catalog.text FROM pg_catalog.pg_stat_get_activity(NULL) a JOIN pg_catalog.pg_stat_activity s USING (pid) WHERE s.backend_type = $1";
+    let pid = value(sql, &[NAME])?;
+    let look = "see the server log; the worker is started again every 5 seconds";
+    if pid.is_empty() {
+        let most = setting("max_worker_processes")?;
+        report.error(
+            "worker",
+            NAME,
+            "the log's worker is not running: scoped reads are refused when its last sign of life is too old",
+            format!("{look}. Nothing there: raise max_worker_processes (it is {most}) and restart the server"),
+        );
+        return Ok(false);
+    }
+    let silent = sys::now() - shared::heartbeat();
+    let backlog = wal::flushed().saturating_sub(shared::settled());
+    if shared::heartbeat() == 0 || silent > gucs::max_silence() {
+        let waits = value("SELECT pg_catalog.concat_ws(' ', s.wait_event_type, s.wait_event) FROM pg_catalog.pg_stat_activity s WHERE s.pid = $1::pg_catalog.int4", &[&pid])?;
+        let message = match shared::heartbeat() {
+            0 => "the log's worker runs but has not settled anything since the server was started".to_string(),
+            _ => format!("the log's worker has given no sign of life for {} seconds", silent / 1_000_000),
+        };
+        report.error(
+            "worker",
+            NAME,
+            format!("{message}; it waits for: {waits}"),
+            format!("a lock: SELECT * FROM pg_locks WHERE pid = {pid} AND NOT granted; else {look}"),
+        );
+    } else if backlog > gucs::backlog_limit() / 2 {
+        let message = format!(
+            "the log's worker has {} MB of WAL to read, of {} MB allowed",
+            backlog >> 20,
+            gucs::backlog_limit() >> 20
+        );
+        match backlog > gucs::backlog_limit() {
+            true => report.error("backlog", NAME, message, "wait, or raise airlock.backlog_limit and reload"),
+            false => report.warning("backlog", NAME, message, "wait, or raise airlock.backlog_limit and reload"),
+        }
+    }
+    Ok(true)
+}
+
+/// Whether the log cannot go on from its cursor.
+fn gap(report: &mut Report) -> Result<bool> {
+    let Some(cursor) = Cursor::latest()? else { return Ok(false) };
+    let Ok((_, keys)) = ring::log_key(None) else { return Ok(false) };
+    let Some(reason) = cursor.misfit(&keys.1) else { return Ok(false) };
+    report.error("gap", "airlock_catalog.log_cursor", format!("{reason}; reads since then may be missing from the log, scoped reads are refused"),
+        "bring back the WAL; or, to accept the gap, DELETE FROM airlock_catalog.log_cursor: the log then says where it goes on");
+    Ok(true)
+}
+
+fn slot(report: &mut Report, worker: bool) -> Result<()> {
+    let most = setting("max_replication_slots")?;
+    match look_at_slot()? {
+        Slot::Keeps(from) => {
+            let kept = wal::flushed().saturating_sub(from);
+            if !worker && kept > gucs::backlog_limit() {
+                let message = format!("replication slot \"{SLOT}\" keeps {} MB of WAL that nobody reads", kept >> 20);
+                report.warning("slot", SLOT, message, "get the log's worker running again");
+            }
+            if value("SELECT s.wal_status FROM pg_catalog.pg_replication_slots s WHERE s.slot_name = $1", &[SLOT])?
+                == "unreserved"
+            {
+                report.warning(
+                    "slot",
+                    SLOT,
+                    "the log's WAL is about to be removed",
+                    "ALTER SYSTEM SET max_slot_wal_keep_size = -1",
+                );
+            }
+            let limit = setting("max_slot_wal_keep_size")?;
+            if limit != "-1" {
+                let message = format!("max_slot_wal_keep_size is {limit}: behind a worker that stands still, WAL with read records is removed");
+                report.info(
+                    "slot",
+                    "max_slot_wal_keep_size",
+                    message,
+                    "airlock.backlog_limit below it, so that reads stop first",
+                );
+            }
+        }
+        Slot::Missing => {
+            let used = value("SELECT pg_catalog.count(*)::pg_catalog.text FROM pg_catalog.pg_replication_slots", &[])?;
+            let message = format!("replication slot \"{SLOT}\" is missing ({used} of {most} slots are used)");
+            report.error(
+                "slot",
+                SLOT,
+                message,
+                "the log's worker makes it; raise max_replication_slots and restart the server if all are used",
+            );
+        }
+        Slot::Lost => report.error(
+            "slot",
+            SLOT,
+            format!("replication slot \"{SLOT}\" was invalidated"),
+            "ALTER SYSTEM SET max_slot_wal_keep_size = -1; the log's worker makes the slot anew",
+        ),
+        Slot::Taken => report.error(
+            "slot",
+            SLOT,
+            format!("replication slot \"{SLOT}\" is used by somebody else"),
+            format!("end that connection, then SELECT pg_drop_replication_slot('{SLOT}')"),
+        ),
+    }
+    if let Err(error) = materialiser::health() {
+        if worker && report.0.iter().all(|f| !matches!(f.check, "worker" | "backlog" | "slot")) {
+            report.failure("log", "airlock.access_log", error);
+        }
+    }
+    Ok(())
+}
+
+/// Nothing may run when the log is written.
+fn tables(report: &mut Report) -> Result<()> {
+    let sql = "SELECT t.tgrelid::pg_catalog.regclass::pg_catalog.text, pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, t.tgrelid::pg_catalog.regclass) FROM pg_catalog.pg_trigger t \
+               WHERE t.tgrelid = ANY (ARRAY['airlock_catalog.read_record'::pg_catalog.regclass, 'airlock_catalog.log_cursor'::pg_catalog.regclass]) \
+               UNION ALL SELECT r.ev_class::pg_catalog.regclass::pg_catalog.text, pg_catalog.format('DROP RULE %I ON %s', r.rulename, r.ev_class::pg_catalog.regclass) FROM pg_catalog.pg_rewrite r \
+               WHERE r.ev_class = ANY (ARRAY['airlock_catalog.read_record'::pg_catalog.regclass, 'airlock_catalog.log_cursor'::pg_catalog.regclass])";
+    for row in super::query(sql, 2, &[])? {
+        report.error(
+            "log tables",
+            row[0].clone(),
+            "a table of the read log has a trigger or rule: its worker refuses to write",
+            row[1].clone(),
+        );
+    }
+    Ok(())
+}

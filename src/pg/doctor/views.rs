@@ -1,0 +1,117 @@
+//! The views of the scopes against what the scopes say, the role that owns them, and columns of the encrypted types.
+
+use super::{query, Report};
+use crate::pg::readlog::wal;
+use crate::pg::sys::catalog;
+use crate::pure::error::Result;
+use pgrx::pg_sys;
+
+pub(super) fn examine(report: &mut Report) -> Result<()> {
+    drift(report)?;
+    owner(report)?;
+    owner_grants(report)?;
+    columns(report)
+}
+
+fn drift(report: &mut Report) -> Result<()> {
+    let sql = "SELECT c.id::pg_catalog.text, v.oid::pg_catalog.text, i.oid::pg_catalog.text, coalesce(c.view::pg_catalog.text, 'scope ' || c.id), coalesce(c.fingerprint, ''), \
+                 pg_catalog.format('SELECT airlock.replace_scope(%L, %L, …) with the definition in airlock.scopes', s.name, c.relation::pg_catalog.text), \
+                 CASE WHEN v.oid IS NULL OR i.oid IS NULL OR v.relkind <> 'v' OR i.relkind <> 'v' THEN 'a view of the scope is missing' \
+                      WHEN v.relowner <> o.oid OR i.relowner <> o.oid OR o.oid IS NULL THEN 'a view of the scope belongs to another role than airlock_view_owner' \
+                      WHEN NOT coalesce('security_barrier=true' = ANY (v.reloptions), false) OR NOT coalesce('security_barrier=true' = ANY (i.reloptions), false) THEN 'a view of the scope has lost its security_barrier' \
+                      WHEN pg_catalog.strpos(pg_catalog.pg_get_viewdef(i.oid), 'airlock.gate(' || c.id || ')') = 0 THEN 'the inner view does not ask the gate' END \
+               FROM airlock_catalog.scope c JOIN airlock_catalog.subprocessor s ON s.id = c.subprocessor \
+               LEFT JOIN pg_catalog.pg_class v ON v.oid = c.view::pg_catalog.oid LEFT JOIN pg_catalog.pg_class i ON i.oid = c.inner_view::pg_catalog.oid \
+               LEFT JOIN pg_catalog.pg_roles o ON o.rolname = 'airlock_view_owner' WHERE c.dropped_at IS NULL ORDER BY c.id";
+    for row in query(sql, 7, &[])? {
+        let [_, view, inner, name, fingerprint, fix, wrong] = row.as_slice() else { continue };
+        if !wrong.is_empty() {
+            report.error("view", name.clone(), wrong.clone(), fix.clone());
+            continue;
+        }
+        if wal::in_recovery() {
+            // comparing whole definitions takes a transaction id, which a standby cannot give
+            continue;
+        }
+        let oid = |text: &str| pg_sys::Oid::from(text.parse::<u32>().unwrap_or(0));
+        match catalog::fingerprint(oid(view), oid(inner)) {
+            Ok(now) if now == *fingerprint => {}
+            Ok(_) => report.error("view", name.clone(), "a view of the scope was changed", fix.clone()),
+            Err(error) => report.failure("view", name.clone(), error),
+        }
+    }
+    Ok(())
+}
+
+/// `airlock_view_owner` must be nobody and hold nothing but columns.
+fn owner(report: &mut Report) -> Result<()> {
+    let sql = "SELECT w.message, w.fix FROM pg_catalog.pg_roles r CROSS JOIN LATERAL ( \
+                 SELECT 'the owner of the views has rights that it must not have', 'ALTER ROLE airlock_view_owner NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS' \
+                   WHERE r.rolcanlogin OR r.rolsuper OR r.rolcreatedb OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls \
+                 UNION ALL SELECT pg_catalog.format('role %I is a member of the owner of the views', m.rolname), pg_catalog.format('REVOKE airlock_view_owner FROM %I', m.rolname) \
+                   FROM pg_catalog.pg_auth_members a JOIN pg_catalog.pg_roles m ON m.oid = a.member WHERE a.roleid = r.oid \
+                 UNION ALL SELECT pg_catalog.format('the owner of the views is a member of %I', g.rolname), pg_catalog.format('REVOKE %I FROM airlock_view_owner', g.rolname) \
+                   FROM pg_catalog.pg_auth_members a JOIN pg_catalog.pg_roles g ON g.oid = a.roleid WHERE a.member = r.oid \
+                 UNION ALL SELECT pg_catalog.format('the owner of the views owns the table %s', c.oid::pg_catalog.regclass), pg_catalog.format('ALTER TABLE %s OWNER TO the owner of the data', c.oid::pg_catalog.regclass) \
+                   FROM pg_catalog.pg_class c WHERE c.relowner = r.oid AND c.relkind IN ('r', 'p', 'm', 'f') \
+                 UNION ALL SELECT pg_catalog.format('the owner of the views holds %s on all of %s', a.privilege_type, c.oid::pg_catalog.regclass), pg_catalog.format('REVOKE %s ON %s FROM airlock_view_owner', a.privilege_type, c.oid::pg_catalog.regclass) \
+                   FROM pg_catalog.pg_class c CROSS JOIN pg_catalog.aclexplode(c.relacl) a WHERE a.grantee = r.oid AND c.relowner <> r.oid AND c.relkind <> 'S') AS w (message, fix) \
+               WHERE r.rolname = 'airlock_view_owner'";
+    for row in query(sql, 2, &[])? {
+        report.error("view owner", "airlock_view_owner", row[0].clone(), row[1].clone());
+    }
+    if query(
+        "SELECT r.rolname::pg_catalog.text FROM pg_catalog.pg_roles r WHERE r.rolname = 'airlock_view_owner'",
+        1,
+        &[],
+    )?
+    .is_empty()
+    {
+        report.error(
+            "view owner",
+            "airlock_view_owner",
+            "the role that owns the views does not exist",
+            "CREATE ROLE airlock_view_owner NOLOGIN, then replace_scope for every scope",
+        );
+    }
+    Ok(())
+}
+
+/// Column grants that no inner view needs: a column of a scope that was dropped or narrowed by hand.
+fn owner_grants(report: &mut Report) -> Result<()> {
+    let sql = "SELECT t.attrelid::pg_catalog.regclass::pg_catalog.text, pg_catalog.format('%s (%I)', a.privilege_type, t.attname), \
+                 pg_catalog.format('REVOKE %s (%I) ON %s FROM airlock_view_owner', a.privilege_type, t.attname, t.attrelid::pg_catalog.regclass) \
+               FROM pg_catalog.pg_attribute t JOIN pg_catalog.pg_class k ON k.oid = t.attrelid CROSS JOIN pg_catalog.aclexplode(t.attacl) a JOIN pg_catalog.pg_roles r ON r.oid = a.grantee AND r.rolname = 'airlock_view_owner' \
+               WHERE NOT t.attisdropped AND k.relowner <> r.oid AND (a.privilege_type <> 'SELECT' OR NOT EXISTS ( \
+                 SELECT FROM airlock_catalog.scope c LEFT JOIN pg_catalog.pg_rewrite w ON w.ev_class = c.inner_view::pg_catalog.oid \
+                   LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+                     AND d.refobjid = t.attrelid AND d.refobjsubid = t.attnum \
+                  WHERE c.dropped_at IS NULL AND (d.refobjid IS NOT NULL OR c.relation::pg_catalog.oid = t.attrelid AND t.attname = ANY (c.subject)))) ORDER BY 1, 2";
+    for row in query(sql, 3, &[])? {
+        report.warning(
+            "view owner",
+            row[0].clone(),
+            format!("the owner of the views holds {}, which no scope needs", row[1]),
+            row[2].clone(),
+        );
+    }
+    Ok(())
+}
+
+/// Columns of the encrypted types that name no key: what is in them cannot be opened by anybody.
+fn columns(report: &mut Report) -> Result<()> {
+    let sql = "SELECT c.oid::pg_catalog.regclass::pg_catalog.text || '.' || pg_catalog.quote_ident(a.attname), \
+                 CASE WHEN a.atttypmod < 0 THEN 'the column has an encrypted type and no key' ELSE 'the column''s number is not in the catalog of encrypted columns' END \
+               FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'm') JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+                 JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace AND n.nspname = 'airlock' AND t.typname IN ('encrypted', 'encrypted_eq') \
+               WHERE a.attnum > 0 AND NOT a.attisdropped AND NOT EXISTS (SELECT FROM airlock_catalog.encrypted_column e WHERE e.column_no = a.atttypmod) ORDER BY 1";
+    for row in query(sql, 2, &[])? {
+        report.error(
+            "encrypted column",
+            row[0].clone(),
+            row[1].clone(),
+            "ALTER TABLE … ALTER COLUMN … TYPE airlock.encrypted('key'), or restore the catalog's rows",
+        );
+    }
+    Ok(())
+}

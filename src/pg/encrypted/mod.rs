@@ -1,0 +1,193 @@
+//! Encrypted columns: what input, casts and length coercion make of a value, and how it is opened again.
+//!
+//! ```text
+//! literal, untyped $1 ─ input, typmod -1 ─▶ carrier ─ length coercion, the column's typmod ─▶ stored value
+//! text, int, date …   ─ assignment cast with the column's typmod ──────────────────────────▶ stored value
+//! COPY, jsonb_populate_record, apply worker ─ input with the column's typmod ──────────────▶ stored value
+//! ```
+//!
+//! A typmod is a column number (values are sealed for that column) or, outside column definitions, a key's number (the
+//! carrier is checked against the key's plaintext type and stays a carrier).
+
+pub mod cast;
+mod created_as;
+pub mod ddl;
+pub mod equality;
+pub mod inout;
+pub mod value;
+
+#[cfg(any(test, feature = "pg_test"))]
+mod tests;
+
+pub use ddl::type_oids;
+pub use value::{datum_to_value, plain_type_of, value_to_datum, value_to_text};
+
+use crate::pg::gucs::{encrypted_input, EncryptedInput};
+use crate::pg::keys::entropy;
+use crate::pg::keys::ring::{self, ColumnInfo, KeyInfo, Number};
+use crate::pg::readlog::identity;
+use crate::pure::envelope::{self, Sealing};
+use crate::pure::error::{Error, Kind, Result};
+use crate::pure::plaintext::{decode, encode, is_padded, Value};
+use crate::pure::tag::tag;
+use value::{parse, Plain};
+use zeroize::Zeroizing;
+
+/// Which of the two types.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `airlock.encrypted`
+    Plain,
+    /// `airlock.encrypted_eq`: its values carry a match tag
+    Searchable,
+}
+
+/// AL007 in a sub-processor's session: it can build no ciphertext and open none but through its views.
+fn refuse_subprocessor() -> Result<()> {
+    match identity::subprocessor()? {
+        None => Ok(()),
+        Some(name) => Err(Error::new(
+            Kind::OutsideScope,
+            format!("encrypted values are outside the scope of sub-processor \"{name}\""),
+        )
+        .hint("read the views that were granted; they decrypt what the scope allows")),
+    }
+}
+
+/// What text given to the type means: a carrier, a value sealed for the column, or, in ciphertext mode, itself.
+fn take(text: &str, typmod: i32, form: Form) -> Result<Vec<u8>> {
+    match taken_as_it_is(text, form)? {
+        Some(bytes) => Ok(bytes),
+        None if typmod < 0 => carrier(text),
+        None => place(text, typmod, form),
+    }
+}
+
+/// In ciphertext mode the stored value that the text is; otherwise nothing, and 22P02 if it looks like one.
+fn taken_as_it_is(text: &str, form: Form) -> Result<Option<Vec<u8>>> {
+    if encrypted_input() == EncryptedInput::Ciphertext {
+        let bytes = envelope::from_text(text)?;
+        check_form(&bytes, form)?;
+        return Ok(Some(bytes));
+    }
+    if envelope::looks_like_ciphertext(text) {
+        return Err(ciphertext_given());
+    }
+    Ok(None)
+}
+
+fn ciphertext_given() -> Error {
+    Error::new(Kind::InvalidText, "ciphertext was given as the plaintext of an encrypted column").hint(
+        "Leave out a column that was read and not changed. For a restore: SET airlock.encrypted_input = ciphertext. \
+         To copy a value: airlock.decrypt(c).",
+    )
+}
+
+/// Text for a typmod: sealed for a column, checked and still a carrier for a key.
+fn place(text: &str, typmod: i32, form: Form) -> Result<Vec<u8>> {
+    match number(typmod)? {
+        Number::Column(column) => seal(&column, &Plain(parse(text, column.key.plain_type)?).0, form),
+        Number::Key(key) => {
+            drop(Plain(parse(text, key.plain_type)?));
+            carrier(text)
+        }
+    }
+}
+
+/// What a typmod names; 42704 when the catalog does not know it.
+fn number(typmod: i32) -> Result<Number> {
+    ring::number(typmod)?.ok_or_else(|| unknown_number(typmod))
+}
+
+fn unknown_number(typmod: i32) -> Error {
+    Error::new(Kind::Undefined, format!("there is no key or encrypted column with number {typmod}")).hint(
+        "Write the key's name, airlock.encrypted('pii'). In a restore the rows of airlock_catalog come with the dump of \
+         the whole database; SET airlock.encrypted_input = ciphertext stores values before they have come.",
+    )
+}
+
+/// A literal on its way: its text under this backend's ephemeral key.
+fn carrier(text: &str) -> Result<Vec<u8>> {
+    Ok(envelope::seal_carrier(&*ring::carrier_key()?, &entropy::random()?, text.as_bytes()))
+}
+
+/// The text in a carrier of this backend; AL003 for any other.
+fn carried(bytes: &[u8]) -> Result<Zeroizing<String>> {
+    let text = envelope::open_carrier(&*ring::carrier_key()?, bytes)?;
+    // what was sealed was UTF-8
+    let text = std::str::from_utf8(&text)
+        .map_err(|_| Error::new(Kind::NotAuthentic, "a literal of an encrypted column is damaged"))?;
+    Ok(Zeroizing::new(text.to_string()))
+}
+
+/// Seals a value of the key's plaintext type for a column.
+fn seal(column: &ColumnInfo, value: &Value, form: Form) -> Result<Vec<u8>> {
+    let key = &column.key;
+    let version = ring::active_seal(key.key_no)?;
+    let sealing = Sealing {
+        key: &version.seal,
+        version_id: version.version_id,
+        column_uuid: &column.uuid,
+        plain_type: key.plain_type,
+        tag: match form {
+            Form::Plain => None,
+            Form::Searchable => Some(tag(&*ring::match_key(key)?, value)),
+        },
+        padded: is_padded(key.plain_type, key.pad),
+    };
+    Ok(envelope::seal(&sealing, &entropy::random()?, &encode(value, key.pad)))
+}
+
+/// A stored value's structure fits the type: a tag for `encrypted_eq`, none for `encrypted`.
+fn check_form(bytes: &[u8], form: Form) -> Result<()> {
+    let header = envelope::parse(bytes)?;
+    if header.tag.is_some() == (form == Form::Searchable) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::NotAuthentic, "ciphertext is of the other encrypted type")
+        .detail("Values of airlock.encrypted_eq carry a match tag, values of airlock.encrypted carry none."))
+}
+
+/// Opens a stored value of this column. AL002, AL003.
+fn open(column: &ColumnInfo, bytes: &[u8]) -> Result<Value> {
+    let here = |e: Error| {
+        e.detail(format!(
+            "The value was read from encrypted column number {}, key \"{}\".",
+            column.column_no, column.key.name
+        ))
+    };
+    let header = envelope::parse(bytes).map_err(here)?;
+    let version = ring::seal_version(header.version_id)?;
+    if version.key.key_no != column.key.key_no {
+        return Err(here(Error::new(Kind::NotAuthentic, "ciphertext does not authenticate here")
+            .hint("The value is sealed under another key: it was moved from another column. To copy a value, write SET d = airlock.decrypt(c).")));
+    }
+    let plain = envelope::open(bytes, &version.seal, &column.uuid, column.key.plain_type).map_err(here)?;
+    decode(column.key.plain_type, &plain, header.padded)
+}
+
+/// Opens a stored value of the column that `typmod` names. Checks no right: whoever calls has.
+///
+/// # Errors
+/// AL003 when the typmod names no column, or the value is not of that column; AL001, AL002 by the state of the keys.
+pub fn open_value(bytes: &[u8], typmod: i32) -> Result<Value> {
+    open(&*column_of(typmod)?, bytes)
+}
+
+/// The column that a typmod names. AL003 for a key's number, or when the call site knows none.
+fn column_of(typmod: i32) -> Result<std::rc::Rc<ColumnInfo>> {
+    if typmod >= 0 {
+        if let Number::Column(column) = number(typmod)? {
+            return Ok(column);
+        }
+    }
+    Err(Error::new(Kind::NotAuthentic, "the column of an encrypted value is not known here")
+        .detail("CASE, UNION of two columns, window functions, array_agg, parameters and untyped variables lose it.")
+        .hint("decrypt the column itself, then compute"))
+}
+
+/// The key whose version sealed a stored value; AL003 when it is of no key here.
+fn key_of(version_id: u32) -> Result<std::rc::Rc<KeyInfo>> {
+    ring::key_of_version(version_id)?
+        .ok_or_else(|| Error::new(Kind::NotAuthentic, "the value is sealed by a key that is not of this database"))
+}

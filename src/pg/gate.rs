@@ -1,0 +1,123 @@
+//! `gate(scope)` and `disclose(rule, value)`: the two functions that stand in scoped views. *No record, no key, no row.*
+//!
+//! Both run with the reader's rights, so EXECUTE protects nothing; what protects is asked here, at every call: the
+//! innermost running statement is armed (its record is on disk) for the scope that the call belongs to.
+#![allow(unsafe_code)] // ◆ the state of the server and of the call site
+
+use crate::pg::encrypted;
+use crate::pg::keys::ring;
+use crate::pg::readlog::armed::{self, Frame};
+use crate::pg::registry::{self, Rule};
+use crate::pg::sys::{Args, Raw, Sql};
+use crate::pg::{keys, shared};
+use crate::pure::error::{Error, Kind, Result};
+use crate::pure::keyring::RuleKey;
+use crate::pure::mask::value::year_of_micros;
+use crate::pure::mask::{Context, Mask};
+use crate::sql_function;
+use pgrx::pg_sys;
+use std::rc::Rc;
+
+sql_function!(
+    /// `airlock.gate(scope integer) → boolean`: true when this statement's read of the scope is on record, an error
+    /// otherwise; never false.
+    ///
+    /// Errors: `AL005` without preloaded library or record, `AL007` outside a sub-processor's session. While the planner
+    /// of a sub-processor's statement is innermost it answers true: an estimate is wanted, and no row can follow.
+    airlock_gate,
+    |args| {
+        if !shared::preloaded() {
+            return Err(keys::root::not_preloaded());
+        }
+        let scope: i32 = args.need(0, "scope")?;
+        if armed::innermost() == Some(Frame::Planner) || armed::covers(scope) {
+            return Ok(Sql(true));
+        }
+        Err(armed::refusal("a scoped view"))
+    }
+);
+
+/// What a call site of `disclose` keeps between rows.
+struct Site {
+    generation: (u64, u64),
+    rule: Rc<Rule>,
+    key: Option<RuleKey>,
+    typmod: i32,
+    argument: pg_sys::Oid,
+    result: pg_sys::Oid,
+    year: i32,
+}
+
+sql_function!(
+    /// `airlock.disclose(rule integer, value "any" [, result anyelement]) → text or the type of result`: decrypts and
+    /// masks in one step, so that the plaintext of a masked encrypted column never exists as a datum.
+    ///
+    /// Errors: `AL001` locked, `AL002`, `AL003`, `AL005` not armed, `AL007` when the rule is not of a scope that this
+    /// statement reads, or while ANALYZE, REINDEX or a refresh runs.
+    airlock_disclose,
+    disclose
+);
+
+fn disclose(args: Args) -> Result<Option<Raw>> {
+    let number: i32 = args.need(0, "rule")?;
+    let site = args.site::<Option<Site>>(|| None);
+    let generation = shared::generation();
+    if site.as_ref().is_none_or(|s| s.generation != generation || s.rule.id != number) {
+        *site = Some(open_site(args, number, generation)?);
+    }
+    let Some(site) = site.as_ref() else { return Err(armed::refusal("disclose")) };
+    if !armed::covers(site.rule.scope.id) {
+        return Err(armed::refusal("disclose"));
+    }
+    let Some(datum) = args.datum(1) else { return Ok(None) };
+    let value = if site.rule.encrypted {
+        encrypted::open_value(&args.bytes(1).unwrap_or_default(), site.typmod)?
+    } else {
+        let plain = encrypted::datum_to_value(datum, site.argument)?;
+        plain.ok_or_else(|| {
+            Error::new(Kind::Corrupt, format!("the type of column \"{}\" has no masks", site.rule.column))
+        })?
+    };
+    let shown = match &site.rule.mask {
+        None => Some(value),
+        Some(mask) => mask.apply(&value, &Context { year: site.year, key: site.key.as_ref() })?,
+    };
+    match shown {
+        None => Ok(None),
+        Some(value) => Ok(Some(Raw(encrypted::value_to_datum(&value, site.result)?))),
+    }
+}
+
+fn open_site(args: Args, number: i32, generation: (u64, u64)) -> Result<Site> {
+    if !shared::preloaded() {
+        return Err(keys::root::not_preloaded());
+    }
+    // SAFETY: reads a flag of this backend.
+    if unsafe { pg_sys::InSecurityRestrictedOperation() } {
+        return Err(Error::new(
+            Kind::OutsideScope,
+            "disclose is refused inside ANALYZE, REINDEX, REFRESH and index expressions",
+        ));
+    }
+    let registry = registry::current()?;
+    let unknown =
+        || Error::new(Kind::OutsideScope, format!("rule {number} is not in force")).hint("query the view of the scope");
+    let rule = registry.rules.get(&number).cloned().ok_or_else(unknown)?;
+    if !armed::covers(rule.scope.id) {
+        return Err(armed::refusal("disclose"));
+    }
+    let key = match &rule.mask {
+        Some(mask) if mask.keyed() => Some(rule_key(&rule, mask)?),
+        _ => None,
+    };
+    // SAFETY: reads the start of the statement.
+    let started = unsafe { pg_sys::GetCurrentStatementStartTimestamp() };
+    let year = year_of_micros(started).and_then(|y| i32::try_from(y).ok()).unwrap_or(2000);
+    let result = if args.count() > 2 { args.type_of(2) } else { pg_sys::TEXTOID };
+    Ok(Site { generation, rule, key, typmod: args.typmod_of(1), argument: args.type_of(1), result, year })
+}
+
+fn rule_key(rule: &Rule, mask: &Mask) -> Result<RuleKey> {
+    let key = ring::mask_key(&rule.scope.subprocessor.uuid, rule.mask_key_version)?;
+    Ok(key.rule_key(mask.name(), &rule.domain))
+}

@@ -1,0 +1,137 @@
+//! Every setting of the extension, in the README's order. None ever holds a secret, only where it lies.
+
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
+use std::ffi::CString;
+
+/// `airlock.encrypted_input`: what text given to an encrypted column means.
+#[derive(Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
+pub enum EncryptedInput {
+    /// It is plaintext and gets sealed; ciphertext is refused.
+    #[name = c"plaintext"]
+    Plaintext,
+    /// It is ciphertext from a dump and is stored after a check of its structure.
+    #[name = c"ciphertext"]
+    Ciphertext,
+}
+
+/// `airlock.release`: what holds an answer back until its record is durable.
+#[derive(Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
+pub enum Release {
+    /// A record of the intended read is flushed before execution starts.
+    #[name = c"intent"]
+    Intent,
+}
+
+static DATABASE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"postgres"));
+static ROOT_KEY_SOURCE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static RELEASE: GucSetting<Release> = GucSetting::<Release>::new(Release::Intent);
+static MAX_SILENCE: GucSetting<i32> = GucSetting::<i32>::new(60);
+static BACKLOG_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(1024);
+static ENCRYPTED_INPUT: GucSetting<EncryptedInput> = GucSetting::<EncryptedInput>::new(EncryptedInput::Plaintext);
+static PURPOSE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
+
+/// Defines the settings. `preloaded` is false when the library was loaded late: then only `airlock.purpose` exists.
+pub fn define(preloaded: bool) {
+    GucRegistry::define_string_guc(
+        c"airlock.purpose",
+        c"The purpose of this session's reads.",
+        c"Needed only by a sub-processor whose contract names more than one; compared with the contract at each read.",
+        &PURPOSE,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    if !preloaded {
+        return;
+    }
+    GucRegistry::define_string_guc(
+        c"airlock.database",
+        c"The one database that holds the extension and its access log.",
+        c"Needs a restart.",
+        &DATABASE,
+        GucContext::Postmaster,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"airlock.root_key_source",
+        c"Where the root key lies: file:/path.",
+        c"The file must be readable by the server's user only and hold 32 bytes: raw, hex or base64.",
+        &ROOT_KEY_SOURCE,
+        GucContext::Sighup,
+        GucFlags::SUPERUSER_ONLY,
+    );
+    GucRegistry::define_enum_guc(
+        c"airlock.release",
+        c"What holds an answer back until its read record is durable.",
+        c"intent: the record is flushed to disk before execution starts.",
+        &RELEASE,
+        GucContext::Postmaster,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"airlock.max_silence",
+        c"Scoped reads are refused when the log worker has given no sign of life for this long.",
+        c"",
+        &MAX_SILENCE,
+        1,
+        86400,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"airlock.backlog_limit",
+        c"Scoped reads are refused when the log worker has more than this much WAL still to read.",
+        c"",
+        &BACKLOG_LIMIT,
+        16,
+        i32::MAX,
+        GucContext::Sighup,
+        GucFlags::UNIT_MB,
+    );
+    GucRegistry::define_enum_guc(
+        c"airlock.encrypted_input",
+        c"What text given to an encrypted column means: plaintext, or ciphertext from a dump.",
+        c"ciphertext is for restores and logical replication; the text is stored after a check of its structure.",
+        &ENCRYPTED_INPUT,
+        GucContext::Suset,
+        GucFlags::NOT_WHILE_SEC_REST,
+    );
+}
+
+/// `airlock.database`
+pub fn database() -> String {
+    text(&DATABASE)
+}
+
+/// `airlock.root_key_source`, empty when unset.
+pub fn root_key_source() -> String {
+    text(&ROOT_KEY_SOURCE)
+}
+
+/// `airlock.release`
+pub fn release() -> Release {
+    RELEASE.get()
+}
+
+/// `airlock.max_silence`, in microseconds.
+pub fn max_silence() -> i64 {
+    i64::from(MAX_SILENCE.get()) * 1_000_000
+}
+
+/// `airlock.backlog_limit`, in bytes.
+pub fn backlog_limit() -> u64 {
+    (BACKLOG_LIMIT.get().max(0) as u64) << 20
+}
+
+/// `airlock.encrypted_input`
+pub fn encrypted_input() -> EncryptedInput {
+    ENCRYPTED_INPUT.get()
+}
+
+/// `airlock.purpose`, empty when unset.
+pub fn purpose() -> String {
+    text(&PURPOSE)
+}
+
+fn text(setting: &GucSetting<Option<CString>>) -> String {
+    setting.get().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default()
+}

@@ -1,0 +1,410 @@
+//! A backend's keyring: what the catalog says about keys, columns and grants, and the keys it has unwrapped. Dropped
+//! (and so zeroized) whenever the shared generation moves.
+
+use super::{entropy, root};
+use crate::pg::shared;
+use crate::pg::sys::{role_name, scan};
+use crate::pure::envelope::CarrierKey;
+use crate::pure::error::{Error, Kind, Result};
+use crate::pure::keyring::{
+    commitment, unwrap, ChainKey, LogKey, MaskKey, MatchKey, SealKey, Secret, Use, VersionState, Wrapping,
+};
+use crate::pure::name::literal;
+use crate::pure::plaintext::PlainType;
+use pgrx::pg_sys;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// The owner of the log key's versions: a fixed uuid, there is one log in a database.
+pub const LOG_OWNER: [u8; 16] = *b"pg_airlock/log/1";
+
+/// A data encryption key as the catalog describes it.
+pub struct KeyInfo {
+    /// Its number, in one space with column numbers.
+    pub key_no: i32,
+    /// Its identity, in the wrapping's associated data.
+    pub uuid: [u8; 16],
+    /// Its name.
+    pub name: String,
+    /// Type of the values it seals.
+    pub plain_type: PlainType,
+    /// Padding of variable-width values, 0 for none.
+    pub pad: u16,
+}
+
+/// An encrypted column: what its typmod stands for.
+pub struct ColumnInfo {
+    /// The typmod.
+    pub column_no: i32,
+    /// Its identity, in the associated data of every value.
+    pub uuid: [u8; 16],
+    /// The key that seals it.
+    pub key: Rc<KeyInfo>,
+}
+
+/// What a typmod of an encrypted type names.
+pub enum Number {
+    /// A column: values are sealed for it.
+    Column(Rc<ColumnInfo>),
+    /// A key: a carrier stays a carrier, but must be of the key's plaintext type.
+    Key(Rc<KeyInfo>),
+}
+
+/// A version of a sealing key, unwrapped.
+pub struct SealVersion {
+    /// The id in the header of each value.
+    pub version_id: u32,
+    /// The key it belongs to.
+    pub key: Rc<KeyInfo>,
+    /// The sealing key.
+    pub seal: SealKey,
+}
+
+#[derive(Clone)]
+struct VersionRow {
+    version_id: u32,
+    owner: [u8; 16],
+    usage: Use,
+    version: u32,
+    wrapped: Option<Vec<u8>>,
+    root_generation: u32,
+    commitment: Vec<u8>,
+    state: VersionState,
+}
+
+#[derive(Default)]
+struct Ring {
+    generation: (u64, u64),
+    keys: HashMap<i32, Rc<KeyInfo>>,
+    columns: HashMap<i32, ([u8; 16], i32, Vec<u8>)>,
+    versions: Vec<VersionRow>,
+    grants: Vec<(i32, pg_sys::Oid, String, Vec<u8>)>,
+    verified: HashMap<i32, Rc<ColumnInfo>>,
+    seals: HashMap<u32, Rc<SealVersion>>,
+    actives: HashMap<i32, u32>,
+    matches: HashMap<i32, Rc<MatchKey>>,
+    masks: HashMap<([u8; 16], u32), Rc<MaskKey>>,
+    logs: HashMap<u32, Rc<(LogKey, ChainKey)>>,
+    allowed: HashMap<(i32, u32, bool), bool>,
+}
+
+thread_local! {
+    static RING: RefCell<Option<Ring>> = const { RefCell::new(None) };
+    static CARRIER: RefCell<Option<(u32, Rc<CarrierKey>)>> = const { RefCell::new(None) };
+}
+
+/// Runs `f` on a ring that is as new as the shared generation.
+fn with<T>(f: impl FnOnce(&mut Ring) -> Result<T>) -> Result<T> {
+    if !shared::preloaded() {
+        return Err(root::not_preloaded());
+    }
+    let generation = shared::generation();
+    let stale = RING.with(|r| r.borrow().as_ref().is_none_or(|ring| ring.generation != generation));
+    if stale {
+        let fresh = load(generation)?;
+        RING.with(|r| r.replace(Some(fresh)));
+    }
+    RING.with(|r| match r.borrow_mut().as_mut() {
+        Some(ring) => f(ring),
+        None => Err(Error::new(Kind::Corrupt, "the keyring is gone")),
+    })
+}
+
+fn load(generation: (u64, u64)) -> Result<Ring> {
+    let mut ring = Ring { generation, ..Ring::default() };
+    scan::table("key", |row| {
+        let name = row.text("plaintext_type").unwrap_or_default();
+        let plain_type = PlainType::from_name(&name)
+            .ok_or_else(|| Error::new(Kind::Corrupt, format!("a key has the unknown plaintext type \"{name}\"")))?;
+        let key_no = row.need::<i32>("key_no")?;
+        let info = KeyInfo {
+            key_no,
+            uuid: *row.need::<pgrx::Uuid>("uuid")?.as_bytes(),
+            name: row.text("name").unwrap_or_default(),
+            plain_type,
+            pad: row.need::<i32>("pad")? as u16,
+        };
+        ring.keys.insert(key_no, Rc::new(info));
+        Ok(())
+    })?;
+    scan::table("encrypted_column", |row| {
+        let uuid = *row.need::<pgrx::Uuid>("uuid")?.as_bytes();
+        let mac = row.bytes("mac").unwrap_or_default();
+        ring.columns.insert(row.need("column_no")?, (uuid, row.need("key_no")?, mac));
+        Ok(())
+    })?;
+    scan::table("key_version", |row| {
+        let corrupt = || Error::new(Kind::Corrupt, "a key version has an unknown use or state");
+        let version = VersionRow {
+            version_id: row.need::<i32>("version_id")? as u32,
+            owner: *row.need::<pgrx::Uuid>("owner")?.as_bytes(),
+            usage: Use::from_label(&row.text("use").unwrap_or_default()).ok_or_else(corrupt)?,
+            version: row.need::<i32>("version")? as u32,
+            wrapped: row.bytes("wrapped"),
+            root_generation: row.need::<i32>("root_generation")? as u32,
+            commitment: row.bytes("commitment").unwrap_or_default(),
+            state: VersionState::from_label(&row.text("state").unwrap_or_default()).ok_or_else(corrupt)?,
+        };
+        ring.versions.push(version);
+        Ok(())
+    })?;
+    scan::table("key_grant", |row| {
+        let mac = row.bytes("mac").unwrap_or_default();
+        ring.grants.push((row.need("key_no")?, row.need("role")?, row.text("access").unwrap_or_default(), mac));
+        Ok(())
+    })?;
+    Ok(ring)
+}
+
+/// What a sealing key is called in errors.
+fn named(keys: &HashMap<i32, Rc<KeyInfo>>, owner: &[u8; 16]) -> String {
+    keys.values().find(|k| k.uuid == *owner).map_or_else(|| "of the extension".into(), |k| format!("\"{}\"", k.name))
+}
+
+/// Opens a wrapped key: AL001 without root key, AL002 when the version is retired or destroyed, AL003 when the wrapping
+/// does not authenticate.
+fn open(ring: &Ring, v: &VersionRow) -> Result<Secret> {
+    let name = named(&ring.keys, &v.owner);
+    if matches!(v.state, VersionState::Retired | VersionState::Destroyed) {
+        return Err(Error::new(
+            Kind::KeyVersion,
+            format!("version {} of key {name} is {}", v.version, v.state.label()),
+        ));
+    }
+    let root = root::root()?;
+    if v.root_generation != root.generation {
+        return Err(Error::new(
+            Kind::Locked,
+            format!("key {name} is wrapped by root key generation {}", v.root_generation),
+        )
+        .hint("point airlock.root_key_source at the root key of that generation"));
+    }
+    let wrapped = v.wrapped.as_deref().unwrap_or_default();
+    let wrapping =
+        Wrapping { usage: v.usage, key_uuid: v.owner, version: v.version, root_generation: v.root_generation };
+    let tampered =
+        || Error::new(Kind::NotAuthentic, format!("version {} of key {name} does not authenticate", v.version));
+    let secret = unwrap(&root.key, wrapped, &wrapping).map_err(|_| tampered())?;
+    if commitment(&secret)[..] != v.commitment[..] {
+        return Err(tampered());
+    }
+    Ok(secret)
+}
+
+/// The key of that name; 42704 when there is none.
+pub fn key_by_name(name: &str) -> Result<Rc<KeyInfo>> {
+    with(|ring| ring.keys.values().find(|k| k.name == name).cloned().ok_or_else(|| unknown_key(name)))
+}
+
+fn unknown_key(name: &str) -> Error {
+    Error::new(Kind::Undefined, format!("key \"{name}\" does not exist"))
+        .hint(format!("SELECT airlock.create_key({}); the keys there are: TABLE airlock.keys", literal(name)))
+}
+
+/// What `typmod` names, or `None` when the catalog does not know the number (a restore that has not come that far).
+pub fn number(typmod: i32) -> Result<Option<Number>> {
+    with(|ring| {
+        if let Some(column) = ring.verified.get(&typmod) {
+            return Ok(Some(Number::Column(column.clone())));
+        }
+        if let Some(key) = ring.keys.get(&typmod) {
+            return Ok(Some(Number::Key(key.clone())));
+        }
+        let Some((uuid, key_no, mac)) = ring.columns.get(&typmod).cloned() else { return Ok(None) };
+        let key = ring.keys.get(&key_no).cloned();
+        let key =
+            key.ok_or_else(|| Error::new(Kind::Corrupt, "an encrypted column names a key that does not exist"))?;
+        let items: [&[u8]; 3] = [&typmod.to_be_bytes(), &uuid, &key.uuid];
+        if !root::root()?.key.catalog_key().verify("column", &items, &mac) {
+            return Err(Error::new(
+                Kind::NotAuthentic,
+                format!("the catalog row of encrypted column {typmod} was changed"),
+            ));
+        }
+        let info = Rc::new(ColumnInfo { column_no: typmod, uuid, key });
+        ring.verified.insert(typmod, info.clone());
+        Ok(Some(Number::Column(info)))
+    })
+}
+
+/// Whether a number is in use, as a key or a column.
+pub fn taken(number: i32) -> Result<bool> {
+    with(|ring| Ok(ring.keys.contains_key(&number) || ring.columns.contains_key(&number)))
+}
+
+/// The active sealing version of a key.
+pub fn active_seal(key_no: i32) -> Result<Rc<SealVersion>> {
+    let id = with(|ring| {
+        if let Some(id) = ring.actives.get(&key_no) {
+            return Ok(*id);
+        }
+        let key =
+            ring.keys.get(&key_no).cloned().ok_or_else(|| Error::new(Kind::Undefined, "the key does not exist"))?;
+        let mut rows = ring.versions.iter().filter(|v| v.owner == key.uuid && v.usage == Use::Seal);
+        let row = rows.find(|v| v.state == VersionState::Active);
+        let row =
+            row.ok_or_else(|| Error::new(Kind::KeyVersion, format!("key \"{}\" has no active version", key.name)))?;
+        ring.actives.insert(key_no, row.version_id);
+        Ok(row.version_id)
+    })?;
+    seal_version(id)
+}
+
+/// The sealing version with that id; AL003 when it is of no key here.
+pub fn seal_version(version_id: u32) -> Result<Rc<SealVersion>> {
+    with(|ring| {
+        if let Some(v) = ring.seals.get(&version_id) {
+            return Ok(v.clone());
+        }
+        let row = ring.versions.iter().find(|v| v.version_id == version_id && v.usage == Use::Seal).cloned();
+        let row = row.ok_or_else(|| {
+            Error::new(Kind::NotAuthentic, "the value is sealed by a key that is not of this database")
+        })?;
+        let key = ring.keys.values().find(|k| k.uuid == row.owner).cloned();
+        let key = key.ok_or_else(|| Error::new(Kind::Corrupt, "a key version names a key that does not exist"))?;
+        let seal = SealKey::derive(&open(ring, &row)?);
+        let version = Rc::new(SealVersion { version_id, key, seal });
+        ring.seals.insert(version_id, version.clone());
+        Ok(version)
+    })
+}
+
+/// The key number that a version id belongs to, without opening anything.
+pub fn key_of_version(version_id: u32) -> Result<Option<Rc<KeyInfo>>> {
+    with(|ring| {
+        let owner = ring.versions.iter().find(|v| v.version_id == version_id && v.usage == Use::Seal).map(|v| v.owner);
+        Ok(owner.and_then(|o| ring.keys.values().find(|k| k.uuid == o).cloned()))
+    })
+}
+
+/// The key of the match tags.
+pub fn match_key(key: &KeyInfo) -> Result<Rc<MatchKey>> {
+    with(|ring| {
+        if let Some(k) = ring.matches.get(&key.key_no) {
+            return Ok(k.clone());
+        }
+        let row = active(ring, &key.uuid, Use::Match)?;
+        let made = Rc::new(MatchKey::derive(&open(ring, &row)?));
+        ring.matches.insert(key.key_no, made.clone());
+        Ok(made)
+    })
+}
+
+/// A sub-processor's mask key, in the version that the rule pins.
+pub fn mask_key(owner: &[u8; 16], version: u32) -> Result<Rc<MaskKey>> {
+    with(|ring| {
+        if let Some(k) = ring.masks.get(&(*owner, version)) {
+            return Ok(k.clone());
+        }
+        let mut rows = ring.versions.iter();
+        let row = rows.find(|v| v.owner == *owner && v.usage == Use::Mask && v.version == version).cloned();
+        let row =
+            row.ok_or_else(|| Error::new(Kind::KeyVersion, "the mask key version of this rule does not exist"))?;
+        let made = Rc::new(MaskKey::derive(&open(ring, &row)?));
+        ring.masks.insert((*owner, version), made.clone());
+        Ok(made)
+    })
+}
+
+/// The log key and the chain key: of the version asked for, or the active one. Returns the version.
+pub fn log_key(version: Option<u32>) -> Result<(u32, Rc<(LogKey, ChainKey)>)> {
+    with(|ring| {
+        let row = match version {
+            Some(n) => ring.versions.iter().find(|v| v.usage == Use::Log && v.version == n).cloned(),
+            None => Some(active(ring, &LOG_OWNER, Use::Log)?),
+        };
+        let row = row.ok_or_else(|| Error::new(Kind::Locked, "the log key version does not exist"))?;
+        if let Some(k) = ring.logs.get(&row.version) {
+            return Ok((row.version, k.clone()));
+        }
+        let secret = open(ring, &row)?;
+        let made = Rc::new((LogKey::derive(&secret), ChainKey::derive(&secret)));
+        ring.logs.insert(row.version, made.clone());
+        Ok((row.version, made))
+    })
+}
+
+fn active(ring: &Ring, owner: &[u8; 16], usage: Use) -> Result<VersionRow> {
+    let mut rows = ring.versions.iter();
+    let row = rows.find(|v| v.owner == *owner && v.usage == usage && v.state == VersionState::Active).cloned();
+    row.ok_or_else(|| {
+        Error::new(Kind::Locked, format!("there is no active {} key", usage.label()))
+            .hint("SELECT airlock.create_key('pii') sets up the keys of this database")
+    })
+}
+
+/// AL004 unless the role holds decrypt on the key, itself or by membership. Superusers are not exempt.
+pub fn may_decrypt(key: &KeyInfo, role: pg_sys::Oid) -> Result<()> {
+    may(key, role, false)
+}
+
+/// AL004 unless the role holds match or decrypt on the key.
+pub fn may_match(key: &KeyInfo, role: pg_sys::Oid) -> Result<()> {
+    may(key, role, true)
+}
+
+fn may(key: &KeyInfo, role: pg_sys::Oid, matching: bool) -> Result<()> {
+    let allowed = with(|ring| {
+        if let Some(known) = ring.allowed.get(&(key.key_no, role.to_u32(), matching)) {
+            return Ok(*known);
+        }
+        let mut found = false;
+        for (key_no, grantee, access, mac) in &ring.grants {
+            if *key_no != key.key_no || !(access == "decrypt" || (matching && access == "match")) {
+                continue;
+            }
+            if !super::is_member(role, *grantee) {
+                continue;
+            }
+            let name = role_name(*grantee);
+            let items: [&[u8]; 3] = [&key.uuid, name.as_bytes(), access.as_bytes()];
+            if !root::root()?.key.catalog_key().verify("grant", &items, mac) {
+                return Err(Error::new(
+                    Kind::NotAuthentic,
+                    format!("the catalog row of a grant on key \"{}\" was changed", key.name),
+                )
+                .hint("revoke and grant again"));
+            }
+            found = true;
+            break;
+        }
+        // membership may change without us hearing of it in this map, so a yes or no lives one transaction at most
+        ring.allowed.insert((key.key_no, role.to_u32(), matching), found);
+        Ok(found)
+    })?;
+    if allowed {
+        return Ok(());
+    }
+    let (what, grant) = if matching { ("match", "grant_match") } else { ("decrypt", "grant_decrypt") };
+    let role = role_name(role);
+    Err(Error::new(Kind::NoRight, format!("role \"{role}\" may not {what} with key \"{}\"", key.name)).hint(format!(
+        "SELECT airlock.{grant}({}, {})",
+        literal(&key.name),
+        literal(&role)
+    )))
+}
+
+/// Forgets answers about memberships; called at the end of each transaction and when roles change.
+pub fn forget_rights() {
+    RING.with(|r| {
+        if let Ok(mut ring) = r.try_borrow_mut() {
+            if let Some(ring) = ring.as_mut() {
+                ring.allowed.clear();
+            }
+        }
+    });
+}
+
+/// This backend's ephemeral key for carriers, made on first use and never leaving the process.
+pub fn carrier_key() -> Result<Rc<CarrierKey>> {
+    let pid = std::process::id();
+    let cached = CARRIER.with(|c| c.borrow().as_ref().filter(|(p, _)| *p == pid).map(|(_, k)| k.clone()));
+    if let Some(key) = cached {
+        return Ok(key);
+    }
+    let bytes = zeroize::Zeroizing::new(entropy::random::<32>()?);
+    let key = Rc::new(CarrierKey::new(&bytes));
+    CARRIER.with(|c| c.replace(Some((pid, key.clone()))));
+    Ok(key)
+}

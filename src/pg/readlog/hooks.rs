@@ -1,0 +1,406 @@
+//! The only file that installs hooks: save, chain, keep count of nesting on every way out.
+//!
+//! In a session that is nobody's sub-processor each hook is one comparison and a call of whatever was there before, with
+//! no guard in between, so errors keep all their fields. The order in a sub-processor's session is: identity, then
+//! containment, then the record; execution starts only after the record is durable.
+#![allow(unsafe_code)] // ◆ hooks
+#![allow(ffi_unwind_calls)] // reason: predecessors are called as C calls them; no frame here owns anything meanwhile
+
+use super::{armed, identity, record_of};
+use crate::pg::encrypted::ddl;
+use crate::pg::error::{run, unpacked};
+use crate::pg::sys::compat;
+use crate::pg::{contain, keys, registry, shared};
+use crate::pure::error::{Error, Kind, Result};
+use armed::Frame;
+use pgrx::pg_sys;
+use std::cell::Cell;
+use std::ffi::{c_char, c_int, c_void};
+
+#[derive(Clone, Copy)]
+struct Previous {
+    analyze: pg_sys::post_parse_analyze_hook_type,
+    planner: pg_sys::planner_hook_type,
+    permissions: pg_sys::ExecutorCheckPerms_hook_type,
+    start: pg_sys::ExecutorStart_hook_type,
+    run: pg_sys::ExecutorRun_hook_type,
+    end: pg_sys::ExecutorEnd_hook_type,
+    utility: pg_sys::ProcessUtility_hook_type,
+    access: pg_sys::object_access_hook_type,
+}
+
+static mut PREVIOUS: Previous = Previous {
+    analyze: None,
+    planner: None,
+    permissions: None,
+    start: None,
+    run: None,
+    end: None,
+    utility: None,
+    access: None,
+};
+
+thread_local! {
+    static CALLBACKS: Cell<bool> = const { Cell::new(false) };
+    static EXIT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Installs all hooks and callbacks; in the postmaster, while libraries are preloaded.
+pub fn install() {
+    // SAFETY: single-threaded start-up; each variable is saved before it is replaced.
+    unsafe {
+        PREVIOUS = Previous {
+            analyze: pg_sys::post_parse_analyze_hook,
+            planner: pg_sys::planner_hook,
+            permissions: pg_sys::ExecutorCheckPerms_hook,
+            start: pg_sys::ExecutorStart_hook,
+            run: pg_sys::ExecutorRun_hook,
+            end: pg_sys::ExecutorEnd_hook,
+            utility: pg_sys::ProcessUtility_hook,
+            access: pg_sys::object_access_hook,
+        };
+        pg_sys::post_parse_analyze_hook = Some(analyze);
+        pg_sys::planner_hook = Some(planner);
+        pg_sys::ExecutorCheckPerms_hook = Some(permissions);
+        pg_sys::ExecutorStart_hook = Some(executor_start);
+        pg_sys::ExecutorRun_hook = Some(executor_run);
+        pg_sys::ExecutorEnd_hook = Some(executor_end);
+        pg_sys::ProcessUtility_hook = Some(utility);
+        pg_sys::object_access_hook = Some(access);
+        pg_sys::RegisterXactCallback(Some(transaction_ends), std::ptr::null_mut());
+        pg_sys::RegisterSubXactCallback(Some(subtransaction_ends), std::ptr::null_mut());
+        pg_sys::register_label_provider(identity::PROVIDER.as_ptr(), Some(relabel));
+    }
+}
+
+fn previous() -> Previous {
+    // SAFETY: written once, in the postmaster, before any fork.
+    unsafe { PREVIOUS }
+}
+
+/// Whose session this is. Registers the cache callbacks on the way: they must exist before the first answer is kept.
+fn subprocessor() -> Result<Option<std::rc::Rc<str>>> {
+    if !CALLBACKS.with(|c| c.replace(true)) {
+        // SAFETY: once per backend; the callback sets a flag and nothing else.
+        unsafe {
+            for cache in [pg_sys::SysCacheIdentifier::AUTHOID, pg_sys::SysCacheIdentifier::AUTHMEMMEMROLE] {
+                pg_sys::CacheRegisterSyscacheCallback(cache as c_int, Some(roles_changed), pg_sys::Datum::from(0));
+            }
+        }
+    }
+    identity::subprocessor()
+}
+
+unsafe extern "C-unwind" fn roles_changed(_: pg_sys::Datum, _: c_int, _: u32) {
+    identity::roles_changed();
+}
+
+/// True when the session is a sub-processor's; the slow path of every hook. Raises for a login under two.
+unsafe fn watched() -> bool {
+    // SAFETY: called first in a hook, before its frame owns anything.
+    unsafe { run(|| Ok(subprocessor()?.is_some())) }
+}
+
+unsafe extern "C-unwind" fn analyze(
+    pstate: *mut pg_sys::ParseState,
+    query: *mut pg_sys::Query,
+    jumble: *mut pg_sys::JumbleState,
+) {
+    // SAFETY: arguments come from Postgres and go to the predecessor as they are.
+    unsafe {
+        if let Some(next) = previous().analyze {
+            next(pstate, query, jumble);
+        }
+        if !identity::known_other() && pg_sys::IsTransactionState() && watched() {
+            run(|| contain::query(query));
+        }
+    }
+}
+
+unsafe extern "C-unwind" fn planner(
+    query: *mut pg_sys::Query,
+    text: *const c_char,
+    options: c_int,
+    params: pg_sys::ParamListInfo,
+) -> *mut pg_sys::PlannedStmt {
+    let next = previous().planner.unwrap_or(compat::raw_planner);
+    // SAFETY: as `analyze`; the frame is removed on either way out.
+    unsafe {
+        if identity::known_other() || !watched() {
+            return next(query, text, options, params);
+        }
+        let depth = armed::depth();
+        armed::enter(Frame::Planner);
+        let plan = compat::with_cleanup(|| next(query, text, options, params), |_| armed::cut(depth));
+        armed::leave();
+        plan
+    }
+}
+
+unsafe extern "C-unwind" fn permissions(rtable: *mut pg_sys::List, raise: bool) -> bool {
+    // SAFETY: as `analyze`.
+    unsafe {
+        if let Some(next) = previous().permissions {
+            if !next(rtable, raise) {
+                return false;
+            }
+        }
+        if identity::known_other() {
+            return true;
+        }
+        run(|| match subprocessor()? {
+            None => Ok(true),
+            Some(name) => match contain::permissions(rtable, &name) {
+                Ok(()) => Ok(true),
+                Err(_) if !raise => Ok(false),
+                Err(error) => Err(error),
+            },
+        })
+    }
+}
+
+unsafe extern "C-unwind" fn executor_start(desc: *mut pg_sys::QueryDesc, flags: c_int) {
+    let next = previous().start.unwrap_or(compat::raw_executor_start);
+    // SAFETY: as `analyze`.
+    unsafe {
+        if identity::known_other() || !watched() {
+            return next(desc, flags);
+        }
+        run(|| start(desc, flags));
+        let depth = armed::depth();
+        armed::enter(Frame::Executor(desc as usize));
+        compat::with_cleanup(|| next(desc, flags), |code| failed(desc, depth, code));
+        armed::leave();
+    }
+}
+
+/// Containment and record of one statement, before it starts.
+unsafe fn start(desc: *mut pg_sys::QueryDesc, flags: c_int) -> Result<()> {
+    // SAFETY: desc and its plan are valid while the executor starts.
+    unsafe {
+        let plan = &*(*desc).plannedstmt;
+        if plan.commandType != pg_sys::CmdType::CMD_SELECT || plan.hasModifyingCTE {
+            return Err(Error::new(Kind::OutsideScope, "only SELECT is within the scope of a sub-processor"));
+        }
+        if pg_sys::ParallelWorkerNumber >= 0 || flags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY as c_int != 0 {
+            return Ok(());
+        }
+        if crate::pg::sys::scan::table_oid("scope").is_none() {
+            return Ok(());
+        }
+        let registry = registry::current()?;
+        let facts = record_of::facts(&registry, plan.rtable);
+        if facts.scopes.is_empty() {
+            return Ok(());
+        }
+        let Some(name) = subprocessor()? else { return Ok(()) };
+        // somebody else's view: the executor's permission check says so, and nothing is armed
+        let mine = |id: &i32| registry.scopes.get(id).is_some_and(|s| s.subprocessor.contract.name == *name);
+        if !facts.scopes.iter().all(mine) {
+            return contain::permissions(plan.rtable, &name);
+        }
+        let contract = registry.subprocessors.get(&*name).map(|s| s.contract_reference.clone()).unwrap_or_default();
+        let source = record_of::statement_text((*desc).sourceText, plan.stmt_location, plan.stmt_len);
+        let scopes = facts.scopes.clone();
+        let intent = record_of::intent(facts, &name, &contract, &source);
+        if !EXIT.with(|e| e.replace(true)) {
+            // after ShutdownPostgres in registration, so before it at exit: the transaction is still there
+            pg_sys::before_shmem_exit(Some(exiting), pg_sys::Datum::from(0));
+        }
+        armed::arm(desc as usize, pg_sys::GetCurrentTransactionNestLevel(), intent, scopes, &record_of::connection())
+    }
+}
+
+/// A statement raised: note why, and take its frame away. The outcome is written when the transaction aborts.
+fn failed(desc: *mut pg_sys::QueryDesc, depth: usize, code: c_int) {
+    armed::failed(desc as usize, unpacked(code));
+    armed::cut(depth);
+}
+
+unsafe extern "C-unwind" fn executor_run(
+    desc: *mut pg_sys::QueryDesc,
+    direction: pg_sys::ScanDirection::Type,
+    count: u64,
+    once: bool,
+) {
+    let next = previous().run.unwrap_or(compat::raw_executor_run);
+    // SAFETY: as `analyze`; estate exists once the executor has started.
+    unsafe {
+        if identity::known_other() || !watched() {
+            return next(desc, direction, count, once);
+        }
+        let depth = armed::depth();
+        if armed::is_armed(desc as usize) {
+            run(|| armed::before_run(desc as usize));
+        }
+        armed::enter(Frame::Executor(desc as usize));
+        compat::with_cleanup(
+            || next(desc, direction, count, once),
+            |code| {
+                armed::add_rows(desc as usize, (*(*desc).estate).es_processed);
+                failed(desc, depth, code);
+            },
+        );
+        armed::leave();
+        armed::add_rows(desc as usize, (*(*desc).estate).es_processed);
+    }
+}
+
+unsafe extern "C-unwind" fn executor_end(desc: *mut pg_sys::QueryDesc) {
+    let next = previous().end.unwrap_or(compat::raw_executor_end);
+    // SAFETY: as `analyze`.
+    unsafe {
+        if armed::is_armed(desc as usize) {
+            run(|| armed::end(desc as usize));
+        }
+        next(desc);
+    }
+}
+
+#[allow(clippy::too_many_arguments)] // reason: the hook's own signature
+unsafe extern "C-unwind" fn utility(
+    mut pstmt: *mut pg_sys::PlannedStmt,
+    text: *const c_char,
+    mut read_only: bool,
+    context: pg_sys::ProcessUtilityContext::Type,
+    params: pg_sys::ParamListInfo,
+    env: *mut pg_sys::QueryEnvironment,
+    dest: *mut pg_sys::DestReceiver,
+    completion: *mut pg_sys::QueryCompletion,
+) {
+    let next = previous().utility.unwrap_or(compat::raw_process_utility);
+    // SAFETY: as `analyze`. In an aborted transaction only COMMIT and ROLLBACK arrive here, and catalogs are off limits.
+    unsafe {
+        let defines = ddl::concerns((*(*pstmt).utilityStmt).type_);
+        if !pg_sys::IsTransactionState() || (!defines && identity::known_other()) {
+            return next(pstmt, text, read_only, context, params, env, dest, completion);
+        }
+        let contained = !identity::known_other() && watched();
+        if contained {
+            run(|| contain::utility((*pstmt).utilityStmt));
+        }
+        if !contained && !defines {
+            return next(pstmt, text, read_only, context, params, env, dest, completion);
+        }
+        if defines {
+            if read_only {
+                // the tree may belong to a cached plan, and it is changed below
+                pstmt = pg_sys::copyObjectImpl(pstmt.cast::<c_void>()).cast();
+                read_only = false;
+            }
+            run(|| ddl::before((*pstmt).utilityStmt));
+            ddl::enter();
+        }
+        let depth = armed::depth();
+        armed::enter(Frame::Utility);
+        compat::with_cleanup(
+            || next(pstmt, text, read_only, context, params, env, dest, completion),
+            |_| {
+                armed::cut(depth);
+                if defines {
+                    ddl::leave();
+                }
+            },
+        );
+        armed::leave();
+        if defines {
+            ddl::leave();
+        }
+    }
+}
+
+/// Function calls, as they are about to run: what containment refused by name cannot come in by another door, and the
+/// fast-path message, which passes no parser, planner or executor, is refused whole.
+unsafe extern "C-unwind" fn access(
+    kind: pg_sys::ObjectAccessType::Type,
+    class: pg_sys::Oid,
+    object: pg_sys::Oid,
+    sub: c_int,
+    arg: *mut c_void,
+) {
+    // SAFETY: as `analyze`.
+    unsafe {
+        if let Some(next) = previous().access {
+            next(kind, class, object, sub, arg);
+        }
+        if kind != pg_sys::ObjectAccessType::OAT_FUNCTION_EXECUTE || identity::known_other() || !watched() {
+            return;
+        }
+        run(|| {
+            if armed::innermost().is_none() {
+                return Err(Error::new(
+                    Kind::OutsideScope,
+                    "function call messages are outside the scope of a sub-processor",
+                )
+                .hint("use SELECT"));
+            }
+            contain::function(object, true)
+        });
+    }
+}
+
+unsafe extern "C-unwind" fn transaction_ends(event: pg_sys::XactEvent::Type, _: *mut c_void) {
+    use pg_sys::XactEvent as E;
+    let committed = match event {
+        E::XACT_EVENT_COMMIT => true,
+        E::XACT_EVENT_ABORT => false,
+        _ => return,
+    };
+    // SAFETY: the body touches no catalog and no transaction memory; it raises only if the record cannot be built.
+    unsafe {
+        run(|| {
+            armed::cut(0);
+            keys::ring::forget_rights();
+            shared::end_of_transaction(committed);
+            armed::aborted(0)
+        });
+    }
+}
+
+unsafe extern "C-unwind" fn subtransaction_ends(
+    event: pg_sys::SubXactEvent::Type,
+    _: pg_sys::SubTransactionId,
+    _: pg_sys::SubTransactionId,
+    _: *mut c_void,
+) {
+    use pg_sys::SubXactEvent as E;
+    // SAFETY: as `transaction_ends`.
+    unsafe {
+        let level = pg_sys::GetCurrentTransactionNestLevel();
+        match event {
+            E::SUBXACT_EVENT_ABORT_SUB => run(|| {
+                shared::forget();
+                ddl::abort(level);
+                armed::aborted(level)
+            }),
+            E::SUBXACT_EVENT_COMMIT_SUB => armed::subcommitted(level),
+            _ => {}
+        }
+    }
+}
+
+unsafe extern "C-unwind" fn exiting(_: c_int, _: pg_sys::Datum) {
+    // SAFETY: called once, early in process exit, while WAL can still be written.
+    unsafe { run(armed::exiting) }
+}
+
+/// `SECURITY LABEL FOR airlock`: for superusers only, as a restored dump of roles needs it.
+unsafe extern "C-unwind" fn relabel(object: *const pg_sys::ObjectAddress, label: *const c_char) {
+    // SAFETY: object is valid; label is NULL or a string.
+    unsafe {
+        run(|| {
+            let ours = (*object).classId == pg_sys::AuthIdRelationId
+                && (label.is_null()
+                    || std::ffi::CStr::from_ptr(label).to_bytes().starts_with(identity::LABEL.as_bytes()));
+            if !ours || !pg_sys::superuser() {
+                return Err(Error::new(
+                    Kind::Privilege,
+                    "labels of provider \"airlock\" are set by create_subprocessor",
+                )
+                .hint("SELECT airlock.create_subprocessor(…)"));
+            }
+            shared::changed();
+            Ok(())
+        });
+    }
+}

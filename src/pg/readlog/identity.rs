@@ -1,0 +1,180 @@
+//! Is this session a sub-processor's? Answered from shared catalogs only (role labels, memberships), so it holds in
+//! every database of the cluster, and kept behind one comparison, so it costs others nothing.
+//!
+//! A sub-processor's role carries the security label `subprocessor:NAME` of provider `airlock`. The session belongs to
+//! it when its authenticated login, its session user or its current user is that role or a member of it, by whatever
+//! path; superusers get no shortcut, so a superuser is nobody's member unless a GRANT says so.
+#![allow(unsafe_code)] // ◆ shared catalog scan, role look-ups on every statement
+#![allow(ffi_unwind_calls)] // reason: three reads of a variable, which cannot raise
+
+use crate::pg::shared;
+use crate::pg::sys::compat;
+use crate::pure::error::{Error, Kind, Result};
+use pgrx::{pg_sys, FromDatum};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// The label provider's name.
+pub const PROVIDER: &std::ffi::CStr = c"airlock";
+/// What a sub-processor's label begins with.
+pub const LABEL: &str = "subprocessor:";
+
+/// `pg_shseclabel` (`SharedSecLabelRelationId`).
+const SHSECLABEL: pg_sys::Oid = pg_sys::Oid::from_u32(3592);
+
+/// Whose session this is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Who {
+    /// Not a sub-processor's.
+    Other,
+    /// The sub-processor of that name.
+    Subprocessor(Rc<str>),
+    /// Under two sub-processors at once: may do nothing.
+    Ambiguous(Rc<str>, Rc<str>),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    login: pg_sys::Oid,
+    session: pg_sys::Oid,
+    current: pg_sys::Oid,
+    generation: (u64, u64),
+}
+
+thread_local! {
+    static DIRTY: Cell<bool> = const { Cell::new(true) };
+    static STAMP: Cell<Option<Stamp>> = const { Cell::new(None) };
+    static OTHER: Cell<bool> = const { Cell::new(false) };
+    static WHO: RefCell<Who> = const { RefCell::new(Who::Other) };
+}
+
+/// Roles or memberships changed somewhere: look again. Called by the cache invalidation callback; only sets flags.
+pub fn roles_changed() {
+    DIRTY.with(|d| d.set(true));
+}
+
+/// Whether roles changed since the last [`who`]; for caches that hang on memberships.
+pub fn is_dirty() -> bool {
+    DIRTY.with(Cell::get)
+}
+
+fn stamp() -> Stamp {
+    // SAFETY: these read backend-local variables and cannot raise once a session is up.
+    unsafe {
+        Stamp {
+            login: compat::raw_authenticated_user(),
+            session: compat::raw_session_user(),
+            current: compat::raw_current_user(),
+            generation: shared::generation(),
+        }
+    }
+}
+
+/// Whether the answer is known already and is "nobody's": the fast path of every hook. Never raises, reads no catalog.
+pub fn known_other() -> bool {
+    !DIRTY.with(Cell::get) && OTHER.with(Cell::get) && STAMP.with(Cell::get) == Some(stamp())
+}
+
+/// Whose session this is, looked up when anything moved since the last time. Must run inside a transaction.
+pub fn who() -> Result<Who> {
+    let now = stamp();
+    if !DIRTY.with(Cell::get) && STAMP.with(Cell::get) == Some(now) {
+        return Ok(WHO.with(|w| w.borrow().clone()));
+    }
+    // cleared first: an invalidation that arrives while we look must make us look again
+    DIRTY.with(|d| d.set(false));
+    let found = match look_up(&now) {
+        Ok(found) => found,
+        Err(e) => {
+            roles_changed();
+            return Err(e);
+        }
+    };
+    OTHER.with(|o| o.set(found == Who::Other));
+    WHO.with(|w| w.replace(found.clone()));
+    STAMP.with(|s| s.set(Some(now)));
+    Ok(found)
+}
+
+/// The name of the session's sub-processor: `None` for other sessions, AL007 for a login under two.
+pub fn subprocessor() -> Result<Option<Rc<str>>> {
+    match who()? {
+        Who::Other => Ok(None),
+        Who::Subprocessor(name) => Ok(Some(name)),
+        Who::Ambiguous(a, b) => Err(Error::new(
+            Kind::OutsideScope,
+            format!("this login falls under two sub-processors, \"{a}\" and \"{b}\""),
+        )
+        .hint("give each sub-processor a login of its own, and REVOKE one of the two roles from this one")),
+    }
+}
+
+fn look_up(stamp: &Stamp) -> Result<Who> {
+    let mut found: Option<Rc<str>> = None;
+    for (role, name) in labelled_roles() {
+        let member =
+            [stamp.login, stamp.session, stamp.current].into_iter().any(|r| crate::pg::keys::is_member(r, role));
+        if !member {
+            continue;
+        }
+        match &found {
+            None => found = Some(name.into()),
+            Some(first) => return Ok(Who::Ambiguous(first.clone(), name.into())),
+        }
+    }
+    Ok(found.map_or(Who::Other, Who::Subprocessor))
+}
+
+/// All roles that carry a sub-processor's label, with the name in it.
+pub fn labelled_roles() -> Vec<(pg_sys::Oid, String)> {
+    let mut roles = Vec::new();
+    // SAFETY: a scan of the shared catalog pg_shseclabel under the catalog snapshot; an ERROR ends the transaction.
+    unsafe {
+        let relation = pg_sys::table_open(SHSECLABEL, pg_sys::AccessShareLock as i32);
+        let scan = pg_sys::systable_beginscan(
+            relation,
+            pg_sys::InvalidOid,
+            false,
+            std::ptr::null_mut(),
+            0,
+            std::ptr::null_mut(),
+        );
+        let desc = (*relation).rd_att;
+        loop {
+            let tuple = pg_sys::systable_getnext(scan);
+            if tuple.is_null() {
+                break;
+            }
+            let mut values = [pg_sys::Datum::from(0); 4];
+            let mut nulls = [true; 4];
+            pg_sys::heap_deform_tuple(tuple, desc, values.as_mut_ptr(), nulls.as_mut_ptr());
+            let text = |i: usize| String::from_datum(values[i], nulls[i]).unwrap_or_default();
+            let class = pg_sys::Oid::from_datum(values[1], nulls[1]);
+            if class != Some(pg_sys::AuthIdRelationId) || text(2).as_bytes() != PROVIDER.to_bytes() {
+                continue;
+            }
+            if let (Some(role), Some(name)) =
+                (pg_sys::Oid::from_datum(values[0], nulls[0]), text(3).strip_prefix(LABEL))
+            {
+                roles.push((role, name.to_string()));
+            }
+        }
+        pg_sys::systable_endscan(scan);
+        pg_sys::table_close(relation, pg_sys::AccessShareLock as i32);
+    }
+    roles
+}
+
+/// Labels a role as the sub-processor's, or removes the label with `None`. The caller has checked every right.
+pub fn set_label(role: pg_sys::Oid, name: Option<&str>) -> Result<()> {
+    let label = name.map(|n| std::ffi::CString::new(format!("{LABEL}{n}"))).transpose();
+    let label = label.map_err(|_| Error::new(Kind::InvalidArgument, "a name holds a zero byte"))?;
+    let object = pg_sys::ObjectAddress { classId: pg_sys::AuthIdRelationId, objectId: role, objectSubId: 0 };
+    // SAFETY: catalog update inside the caller's transaction; a NULL label deletes.
+    unsafe {
+        pg_sys::SetSecurityLabel(&object, PROVIDER.as_ptr(), label.as_ref().map_or(std::ptr::null(), |l| l.as_ptr()));
+        pg_sys::CommandCounterIncrement();
+    }
+    shared::changed();
+    Ok(())
+}

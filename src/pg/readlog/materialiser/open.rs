@@ -1,0 +1,118 @@
+//! Reads that have begun and not ended. When their backend is gone without a word, the worker ends them: `killed`.
+//!
+//! The order matters, since an ending may still be on its way through WAL: first see that the backend is gone (whatever
+//! it had to say is inserted by then), then flush WAL up to there, then read that far, and only then write `killed`.
+
+use super::store::{is_end, spi, Row, COLUMNS};
+use crate::pg::readlog::wal;
+use crate::pg::sys;
+use crate::pure::error::Result;
+use crate::pure::record::{Outcome, Record, RecordKind, StatementId};
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::Spi;
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+/// How often backends are counted.
+const EVERY: Duration = Duration::from_secs(5);
+/// A read younger than this is left alone, in microseconds.
+const YOUNG: i64 = 3_000_000;
+
+/// The open reads in the table, kept in step with it.
+#[derive(Default)]
+pub struct OpenReads {
+    reads: HashMap<StatementId, Record>,
+    loaded: bool,
+    looked: Option<Instant>,
+    doomed: Vec<StatementId>,
+    barrier: u64,
+}
+
+impl OpenReads {
+    /// Notes a record that goes into the table.
+    pub fn note(&mut self, record: &Record) {
+        if record.kind == RecordKind::Intent {
+            let slim = Record { statement: String::new(), views: Vec::new(), columns: Vec::new(), ..record.clone() };
+            self.reads.insert(record.statement_id, slim);
+        } else if is_end(record.kind) {
+            self.reads.remove(&record.statement_id);
+        }
+    }
+
+    /// Whether it is time to look for backends that are gone.
+    pub fn due(&self) -> bool {
+        !self.loaded || (!self.reads.is_empty() && self.looked.is_none_or(|t| t.elapsed() >= EVERY))
+    }
+
+    /// Looks for backends that are gone, when it is time; the verdict comes with a later [`OpenReads::killed`]. Call it
+    /// with all flushed WAL in the table.
+    pub fn look(&mut self) -> Result<()> {
+        if !self.due() {
+            return Ok(());
+        }
+        self.looked = Some(Instant::now());
+        if !self.loaded {
+            // everything in the table now; later records are noted one by one
+            self.reads = load()?;
+            self.loaded = true;
+        }
+        let old = sys::now() - YOUNG;
+        let mut old = self.reads.iter().filter(|(_, r)| r.at < old).map(|(id, _)| *id).peekable();
+        if old.peek().is_none() {
+            return Ok(());
+        }
+        let alive = alive()?;
+        self.doomed = old.filter(|id| !alive.contains(&(id.pid, id.backend_start))).collect();
+        if !self.doomed.is_empty() {
+            self.barrier = wal::inserted();
+            wal::flush_always(self.barrier);
+        }
+        Ok(())
+    }
+
+    /// The endings to write, once the table holds all WAL up to `position`.
+    pub fn killed(&mut self, position: u64) -> Vec<Record> {
+        if self.doomed.is_empty() || position < self.barrier {
+            return Vec::new();
+        }
+        let gone = std::mem::take(&mut self.doomed);
+        let open = gone.iter().filter_map(|id| self.reads.get(id));
+        open.map(|read| Record {
+            kind: RecordKind::Killed,
+            at: sys::now(),
+            outcome: Some(Outcome::Killed),
+            ..read.clone()
+        })
+        .collect()
+    }
+}
+
+fn load() -> Result<HashMap<StatementId, Record>> {
+    let columns: Vec<String> = COLUMNS.split(", ").map(|c| format!("i.{}", c.trim())).collect();
+    let sql = format!(
+        "SELECT {} FROM airlock_catalog.read_record i WHERE i.kind = 'intent' AND NOT EXISTS (SELECT FROM airlock_catalog.read_record o \
+         WHERE o.kind IN ('outcome', 'killed') AND o.backend_start = i.backend_start AND o.backend_pid = i.backend_pid \
+         AND o.statement_no = i.statement_no)",
+        columns.join(", ")
+    );
+    Spi::connect(|client| {
+        let mut open = OpenReads::default();
+        for row in client.select(sql.as_str(), None, &[]).map_err(spi)? {
+            open.note(&Row::read(&row)?.record);
+        }
+        Ok(open.reads)
+    })
+}
+
+/// Process id and start of every live backend.
+fn alive() -> Result<HashSet<(i32, i64)>> {
+    Spi::connect(|client| {
+        let mut alive = HashSet::new();
+        let sql = "SELECT a.pid, a.backend_start FROM pg_catalog.pg_stat_get_activity(NULL) a";
+        for row in client.select(sql, None, &[]).map_err(spi)? {
+            let start = row.get::<TimestampWithTimeZone>(2).map_err(spi)?.map_or(0, |t| t.into_inner());
+            alive.insert((row.get::<i32>(1).map_err(spi)?.unwrap_or(0), start));
+        }
+        Ok(alive)
+    })
+}

@@ -1,0 +1,270 @@
+//! One turn of the worker: WAL since the cursor → rows, links and the moved cursor, in one transaction.
+
+use super::batch::{self, Batch};
+use super::open::OpenReads;
+use super::slot::{self, Slot};
+use super::store::{self, Cursor, Row};
+use crate::pg::error::log;
+use crate::pg::keys::ring;
+use crate::pg::readlog::wal;
+use crate::pg::sys::{self, scan};
+use crate::pure::chain;
+use crate::pure::error::{Kind, Result};
+use crate::pure::keyring::{ChainKey, LogKey};
+use crate::pure::record::{self, Record, RecordKind, StatementId};
+use pgrx::{pg_sys, Spi};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+/// The cursor row moves without a record once this much foreign WAL was read …
+const FAR: u64 = 16 << 20;
+/// … or this much, when the row has stood still for [`STILL`]. Above what moving it writes itself: an idle cluster must
+/// stay idle.
+const NEAR: u64 = 64 << 10;
+const STILL: Duration = Duration::from_secs(10);
+/// How often the slot is looked at when nothing happens.
+const SLOT: Duration = Duration::from_secs(5);
+/// A log key older than this, in a log without a cursor, may be part of a restore that is still running …
+const FRESH: &str = "5 seconds";
+/// … so the worker keeps away from the log's table for so long.
+const GRACE: Duration = Duration::from_secs(3);
+
+type Keys = Rc<(LogKey, ChainKey)>;
+
+/// What to do after the turn's transaction has committed.
+#[derive(Default)]
+pub struct After {
+    /// Whether to report life, and with which state of the slot.
+    pub beat: Option<(u64, bool)>,
+    /// Where the slot may be moved to.
+    pub advance: Option<u64>,
+    /// Whether there is more to read at once.
+    pub more: bool,
+    /// Whether the extension or its key is not there yet.
+    pub waiting: bool,
+}
+
+/// The worker's memory between turns; all of it can be made anew from the cursor row.
+pub struct Settler {
+    table: pg_sys::Oid,
+    cursor: Cursor,
+    position: u64,
+    moved: Instant,
+    slot: bool,
+    looked: Instant,
+    news: Option<String>,
+    open: OpenReads,
+}
+
+/// The settler, or why there is none.
+#[derive(Default)]
+pub struct Desk {
+    settler: Option<Settler>,
+    said: String,
+    asked_since: Option<Instant>,
+}
+
+impl Desk {
+    /// What can be done without a transaction: nothing new in WAL, and nothing else due. `None` when a turn is needed.
+    pub fn idle(&self) -> Option<(u64, bool)> {
+        let settler = self.settler.as_ref()?;
+        let rest = wal::flushed() <= settler.position && settler.looked.elapsed() < SLOT && !settler.open.due();
+        (rest && settler.news.is_none()).then_some((settler.position, settler.slot))
+    }
+
+    /// One turn, inside a transaction with a snapshot.
+    pub fn turn(&mut self) -> Result<After> {
+        let waiting = Ok(After { waiting: true, ..After::default() });
+        let Some(table) = scan::table_oid("log_cursor") else {
+            self.asked_since = None;
+            if self.settler.take().is_some() && slot::look()? != Slot::Missing {
+                // DROP EXTENSION: nobody will read that WAL
+                slot::drop_it()?;
+            }
+            return waiting;
+        };
+        if self.settler.as_ref().is_some_and(|s| s.table != table) {
+            self.settler = None;
+        }
+        if batch::versions()?.is_empty() {
+            self.settler = None;
+            return waiting;
+        }
+        let keys = match ring::log_key(None) {
+            Ok((_, keys)) => keys,
+            Err(error) if error.kind == Kind::Locked => {
+                self.say(format!("the read log waits: {}", error.message));
+                return waiting;
+            }
+            Err(error) => return Err(error),
+        };
+        if self.settler.is_none() {
+            let (cursor, new) = match Cursor::latest()? {
+                Some(cursor) => (cursor, false),
+                None if self.may_begin()? => (Settler::begin_log(&keys)?, true),
+                None => return waiting,
+            };
+            if let Some(gap) = cursor.misfit(&keys.1) {
+                self.say(format!("the read log has a gap, scoped reads are refused: {gap}; see airlock.doctor()"));
+                return Ok(After { beat: Some((cursor.lsn, false)), ..After::default() });
+            }
+            self.settler = Some(Settler::resume(table, cursor, new)?);
+            self.said.clear();
+        }
+        match &mut self.settler {
+            Some(settler) => settler.settle(&keys),
+            None => waiting,
+        }
+    }
+
+    /// Whether a log without a cursor may begin now. `pg_restore` fills the key's table shortly before the log's: a
+    /// record of ours in between would take the place of an old one.
+    fn may_begin(&mut self) -> Result<bool> {
+        let sql = "SELECT pg_catalog.max(v.activated_at) > pg_catalog.clock_timestamp() - $1::pg_catalog.interval \
+                   FROM airlock_catalog.key_version v WHERE v.use = 'log'";
+        let fresh = Spi::connect(|client| {
+            client.select(sql, Some(1), &[FRESH.into()]).and_then(|t| t.first().get_one::<bool>()).map_err(store::spi)
+        })?;
+        let since = *self.asked_since.get_or_insert_with(Instant::now);
+        Ok(fresh == Some(true) || since.elapsed() >= GRACE)
+    }
+
+    /// A LOG line, once for each thing there is to say.
+    fn say(&mut self, what: String) {
+        if self.said != what {
+            log(format!("pg_airlock: {what}"));
+            self.said = what;
+        }
+    }
+}
+
+impl Settler {
+    /// Starts a log, or goes on with one that came without its cursor (a restore, or an administrator who removed the
+    /// cursor to accept a gap), at the place from which the slot keeps WAL.
+    fn begin_log(keys: &Keys) -> Result<Cursor> {
+        Spi::connect_mut(|client| {
+            // waits for a COPY into the table, and keeps another away
+            let sql = "LOCK TABLE airlock_catalog.read_record, airlock_catalog.log_cursor IN SHARE ROW EXCLUSIVE MODE";
+            client.update(sql, None, &[]).map(|_| ()).map_err(store::spi)
+        })?;
+        let (last_id, last_hash) = store::head()?;
+        let cursor = Cursor::here(slot::ensure()?, last_id, last_hash);
+        Spi::connect_mut(|client| {
+            store::lock(client)?;
+            cursor.insert(client, &keys.1)
+        })?;
+        Ok(cursor.sealed(&keys.1))
+    }
+
+    fn resume(table: pg_sys::Oid, cursor: Cursor, new: bool) -> Result<Settler> {
+        let place = format!("in system {} on timeline {}", wal::system_identifier(), wal::timeline());
+        let news = match (new, cursor.last_id) {
+            (true, 0) => Some(format!("log begins {place}")),
+            (true, id) => Some(format!("log continues {place} after record {id}")),
+            (false, _) if cursor.timeline < wal::timeline() => {
+                Some(format!("log continues {place}, after timeline {}", cursor.timeline))
+            }
+            (false, _) => None,
+        };
+        slot::ensure()?;
+        let position = cursor.lsn;
+        let (moved, looked) = (Instant::now(), Instant::now());
+        Ok(Settler { table, cursor, position, moved, slot: true, looked, news, open: OpenReads::default() })
+    }
+
+    fn settle(&mut self, keys: &Keys) -> Result<After> {
+        let mut batch = match wal::flushed() > self.position {
+            true => Batch::read(self.position, true)?,
+            false => Batch { end: self.position, complete: true, ..Batch::default() },
+        };
+        batch.without_known()?;
+        let finding = batch.finding().map(|text| (RecordKind::Finding, text));
+        let mut records = Vec::with_capacity(batch.records.len() + 2);
+        if let Some(news) = self.news.take() {
+            records.push(own(RecordKind::Configuration, news));
+        }
+        records.append(&mut batch.records);
+        records.extend(finding.map(|(kind, text)| own(kind, text)));
+        records.iter().for_each(|r| self.open.note(r));
+        if batch.complete {
+            let killed = self.open.killed(batch.end);
+            killed.iter().for_each(|r| self.open.note(r));
+            records.extend(killed);
+        }
+        let mut force = false;
+        if self.looked.elapsed() >= SLOT || !self.slot {
+            force = self.look_at_slot()?;
+        }
+        self.position = batch.end;
+        let distance = self.position - self.cursor.lsn;
+        let far = distance >= FAR || (distance >= NEAR && self.moved.elapsed() >= STILL);
+        let mut advance = None;
+        if far || force || !records.is_empty() {
+            // one step behind: a query that began before this commit still sees the old cursor row and reads from there
+            advance = Some(self.cursor.lsn);
+            self.save(keys, records)?;
+        }
+        if batch.complete {
+            self.open.look()?;
+        }
+        Ok(After { beat: Some((self.position, self.slot)), advance, more: !batch.complete, waiting: false })
+    }
+
+    /// Appends the records, linked, and moves the cursor row.
+    fn save(&mut self, keys: &Keys, records: Vec<Record>) -> Result<()> {
+        let (mut id, mut hash) = (self.cursor.last_id, self.cursor.last_hash);
+        let mut rows = Vec::with_capacity(records.len());
+        for mut record in records {
+            id += 1;
+            if record.statement_id.n == 0 {
+                // the worker's own records are numbered by their place
+                record.statement_id.n = id.unsigned_abs();
+            }
+            hash = chain::link(&keys.1, &hash, id, &record::encode(&record));
+            rows.push(Row { id, record, hash: Some(hash.to_vec()) });
+        }
+        let next = Cursor::here(self.position, id, hash);
+        Spi::connect_mut(|client| {
+            store::lock(client)?;
+            store::insert(client, rows)?;
+            next.replace(client, &keys.1, &self.cursor)
+        })?;
+        self.cursor = next.sealed(&keys.1);
+        self.moved = Instant::now();
+        Ok(())
+    }
+
+    /// Looks after the slot. A lost one is made anew while the WAL is still there; true when the cursor row must follow
+    /// at once, since only what is behind it may be gone.
+    fn look_at_slot(&mut self) -> Result<bool> {
+        self.looked = Instant::now();
+        let before = slot::look()?;
+        if matches!(before, Slot::Keeps(_)) {
+            self.slot = true;
+            return Ok(false);
+        }
+        if before == Slot::Taken {
+            self.slot = false;
+            return Ok(false);
+        }
+        slot::ensure()?;
+        log("pg_airlock: replication slot \"pg_airlock\" was gone and has been made anew");
+        self.slot = true;
+        Ok(true)
+    }
+}
+
+/// A record of the worker's own; its number follows from its place.
+fn own(kind: RecordKind, detail: String) -> Record {
+    let role = sys::role_name(pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID));
+    let (backend_start, pid) = wal::process();
+    Record {
+        login_role: role.clone(),
+        session_role: role.clone(),
+        acting_role: role,
+        application_name: super::NAME.into(),
+        database: crate::pg::gucs::database(),
+        detail: Some(detail),
+        ..Record::new(kind, sys::now(), StatementId { backend_start, pid, n: 0 })
+    }
+}

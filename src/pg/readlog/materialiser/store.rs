@@ -1,0 +1,334 @@
+//! The log's tables: rows, and the cursor row that says how far they go. The worker is their only writer.
+
+use crate::pg::readlog::wal;
+use crate::pg::sys::scan;
+use crate::pure::chain::{self, Hash};
+use crate::pure::error::{Error, Kind, Result};
+use crate::pure::keyring::ChainKey;
+use crate::pure::record::{Outcome, Record, RecordKind, StatementId};
+use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
+use pgrx::spi::{SpiClient, SpiError, SpiHeapTupleData};
+use pgrx::{AnyNumeric, PgOid, Spi};
+
+/// The columns of `airlock_catalog.read_record`, in the table's order.
+pub const COLUMNS: &str = "id, kind, logged_at, backend_start, backend_pid, statement_no, subprocessor, contract, login_role, \
+    session_role, acting_role, client_addr, tls, application_name, database, views, columns, purpose, statement, outcome, \
+    sqlstate, rows_sent, bytes_sent, duration_us, detail, hash";
+
+/// An error of SPI itself: our own statements are wrong, or the catalog is.
+pub fn spi(error: SpiError) -> Error {
+    Error::new(Kind::Corrupt, "the read log's tables cannot be used").detail(error.to_string())
+}
+
+/// One row of the log.
+pub struct Row {
+    /// Its place, from 1 without gaps.
+    pub id: i64,
+    /// What it says.
+    pub record: Record,
+    /// Its link, `None` while it is only pending in WAL.
+    pub hash: Option<Vec<u8>>,
+}
+
+impl Row {
+    /// The row's values in the order of [`COLUMNS`]. XX001 for a time or number that no column can hold.
+    pub fn values<'a>(self) -> Result<Vec<DatumWithOid<'a>>> {
+        let r = self.record;
+        Ok(vec![
+            self.id.into(),
+            r.kind.label().into(),
+            time(r.at)?.into(),
+            time(r.statement_id.backend_start)?.into(),
+            r.statement_id.pid.into(),
+            number(r.statement_id.n)?.into(),
+            r.subprocessor.into(),
+            r.contract.into(),
+            r.login_role.into(),
+            r.session_role.into(),
+            r.acting_role.into(),
+            r.client_addr.into(),
+            r.tls.into(),
+            r.application_name.into(),
+            r.database.into(),
+            r.views.into(),
+            r.columns.into(),
+            r.purpose.into(),
+            r.statement.into(),
+            r.outcome.map(Outcome::label).into(),
+            r.sqlstate.into(),
+            r.rows_sent.into(),
+            r.bytes_sent.into(),
+            r.duration_us.into(),
+            r.detail.into(),
+            self.hash.into(),
+        ])
+    }
+
+    /// A row as `SELECT` [`COLUMNS`] returns it. XX001 when it cannot come from a record.
+    pub fn read(tuple: &SpiHeapTupleData) -> Result<Row> {
+        let text = |i: usize| tuple.get::<String>(i).map_err(spi);
+        let count = |i: usize| tuple.get::<i64>(i).map_err(spi);
+        let moment = |i: usize| Ok(tuple.get::<TimestampWithTimeZone>(i).map_err(spi)?.map_or(0, |t| t.into_inner()));
+        let texts = |i: usize| -> Result<Vec<String>> {
+            let list = tuple.get::<Vec<Option<String>>>(i).map_err(spi)?;
+            Ok(list.unwrap_or_default().into_iter().flatten().collect())
+        };
+        let id = count(1)?.unwrap_or(0);
+        let strange = |what: &str| Error::new(Kind::Corrupt, format!("record {id} has an unknown {what}"));
+        let kind = RecordKind::from_label(&text(2)?.unwrap_or_default()).ok_or_else(|| strange("kind"))?;
+        let outcome = match text(20)? {
+            None => None,
+            Some(word) => Some(Outcome::from_label(&word).ok_or_else(|| strange("outcome"))?),
+        };
+        let statement_id = StatementId {
+            backend_start: moment(4)?,
+            pid: tuple.get::<i32>(5).map_err(spi)?.unwrap_or(0),
+            n: u64::try_from(count(6)?.unwrap_or(0)).map_err(|_| strange("statement number"))?,
+        };
+        let record = Record {
+            kind,
+            at: moment(3)?,
+            statement_id,
+            subprocessor: text(7)?.unwrap_or_default(),
+            contract: text(8)?.unwrap_or_default(),
+            login_role: text(9)?.unwrap_or_default(),
+            session_role: text(10)?.unwrap_or_default(),
+            acting_role: text(11)?.unwrap_or_default(),
+            client_addr: text(12)?,
+            tls: text(13)?,
+            application_name: text(14)?.unwrap_or_default(),
+            database: text(15)?.unwrap_or_default(),
+            views: texts(16)?,
+            columns: texts(17)?,
+            purpose: text(18)?,
+            statement: text(19)?.unwrap_or_default(),
+            outcome,
+            sqlstate: text(21)?,
+            rows_sent: count(22)?,
+            bytes_sent: count(23)?,
+            duration_us: count(24)?,
+            detail: text(25)?,
+        };
+        Ok(Row { id, record, hash: tuple.get::<Vec<u8>>(26).map_err(spi)? })
+    }
+}
+
+/// A time as Postgres keeps it.
+pub fn time(micros: i64) -> Result<TimestampWithTimeZone> {
+    TimestampWithTimeZone::try_from(micros)
+        .map_err(|_| Error::new(Kind::Corrupt, "a read record has a time that is none"))
+}
+
+fn number(n: u64) -> Result<i64> {
+    i64::try_from(n).map_err(|_| Error::new(Kind::Corrupt, "a read record has a number that is none"))
+}
+
+/// Whether a table row can hold the record at all; an authentic one that cannot is a finding, not a reason to stop.
+pub fn fits(r: &Record) -> bool {
+    time(r.at).is_ok() && time(r.statement_id.backend_start).is_ok() && number(r.statement_id.n).is_ok()
+}
+
+/// How far the table goes, and to which place in which WAL: the truth that the worker resumes from.
+#[derive(Clone)]
+pub struct Cursor {
+    /// Where the next record begins.
+    pub lsn: u64,
+    /// Timeline of that position.
+    pub timeline: u32,
+    /// The cluster whose WAL it is.
+    pub system: u64,
+    /// Id of the last row.
+    pub last_id: i64,
+    /// Its link, [`chain::GENESIS`] before the first.
+    pub last_hash: Hash,
+    mac: Vec<u8>,
+}
+
+impl Cursor {
+    /// A cursor of this cluster and its present timeline.
+    pub fn here(lsn: u64, last_id: i64, last_hash: Hash) -> Cursor {
+        Cursor { lsn, timeline: wal::timeline(), system: wal::system_identifier(), last_id, last_hash, mac: Vec::new() }
+    }
+
+    /// The cursor row as of now.
+    pub fn latest() -> Result<Option<Cursor>> {
+        let mut found = None;
+        scan::table("log_cursor", |row| Self::take(row).map(|c| found = Some(c)))?;
+        Ok(found)
+    }
+
+    /// The cursor row as the running query sees it: what belongs to the table rows that the same query sees.
+    pub fn as_seen() -> Result<Option<Cursor>> {
+        let mut found = None;
+        scan::table_as_seen("log_cursor", |row| Self::take(row).map(|c| found = Some(c)))?;
+        Ok(found)
+    }
+
+    fn take(row: &scan::Row) -> Result<Cursor> {
+        let corrupt = || Error::new(Kind::Corrupt, "the log cursor cannot be read");
+        let system = row.need::<AnyNumeric>("system_identifier")?;
+        Ok(Cursor {
+            // pg_lsn is a 64-bit number inside
+            lsn: row.need::<i64>("lsn")? as u64,
+            timeline: row.need::<i32>("timeline")? as u32,
+            system: u64::try_from(system).map_err(|_| corrupt())?,
+            last_id: row.need("last_id")?,
+            last_hash: row.bytes("last_hash").and_then(|h| h.try_into().ok()).ok_or_else(corrupt)?,
+            mac: row.bytes("mac").ok_or_else(corrupt)?,
+        })
+    }
+
+    /// Whether the row is as the worker wrote it.
+    pub fn authentic(&self, key: &ChainKey) -> bool {
+        chain::verify_head(key, self.last_id, &self.last_hash, self.lsn, self.timeline, self.system, &self.mac)
+    }
+
+    /// Why the log cannot go on from here without a gap; `None` when it can. Not in recovery.
+    pub fn misfit(&self, key: &ChainKey) -> Option<String> {
+        let (lsn, flushed) = (wal::show(self.lsn), wal::flushed());
+        if !self.authentic(key) {
+            return Some("the log's cursor row was changed by somebody else".into());
+        }
+        if self.system != wal::system_identifier() {
+            return Some(format!("the log's cursor belongs to another cluster, system {}", self.system));
+        }
+        if self.timeline > wal::timeline() {
+            return Some(format!("the log's cursor is on timeline {}, which this server is not on", self.timeline));
+        }
+        if self.lsn > flushed {
+            return Some(format!(
+                "the log's cursor at {lsn} is ahead of the WAL, which ends at {}",
+                wal::show(flushed)
+            ));
+        }
+        // at the very end there is nothing to read, and the segment may not have been made yet
+        if self.lsn < flushed && !wal::segment_kept(self.lsn) {
+            return Some(format!("WAL from {lsn} on was removed before the log had read it"));
+        }
+        None
+    }
+
+    /// Writes the first cursor row.
+    pub fn insert(&self, client: &mut SpiClient, key: &ChainKey) -> Result<()> {
+        let sql = "INSERT INTO airlock_catalog.log_cursor (lsn, timeline, last_id, last_hash, mac, system_identifier) \
+                   VALUES ($1::pg_catalog.pg_lsn, $2, $3, $4, $5, $6::pg_catalog.numeric)";
+        let mut values = self.values(key);
+        values.push(self.system.to_string().into());
+        client.update(sql, None, &values).map_err(spi)?;
+        Ok(())
+    }
+
+    /// Moves the cursor row from `before` to this. 55000 when it is not where the worker left it.
+    pub fn replace(&self, client: &mut SpiClient, key: &ChainKey, before: &Cursor) -> Result<()> {
+        let sql = "UPDATE airlock_catalog.log_cursor SET lsn = $1::pg_catalog.pg_lsn, timeline = $2, last_id = $3, last_hash = $4, \
+                   mac = $5 WHERE lsn = $6::pg_catalog.pg_lsn AND last_id = $7 AND mac = $8";
+        let mut values = self.values(key);
+        values.extend([wal::show(before.lsn).into(), before.last_id.into(), before.mac.clone().into()]);
+        match client.update(sql, None, &values).map_err(spi)?.len() {
+            1 => Ok(()),
+            _ => Err(Error::new(Kind::State, "the log's cursor row was changed by somebody else")),
+        }
+    }
+
+    /// The same cursor with its MAC, as [`Cursor::replace`] wants it the next time.
+    pub fn sealed(mut self, key: &ChainKey) -> Cursor {
+        self.mac = self.head(key).to_vec();
+        self
+    }
+
+    fn head(&self, key: &ChainKey) -> [u8; 32] {
+        chain::head_mac(key, self.last_id, &self.last_hash, self.lsn, self.timeline, self.system)
+    }
+
+    fn values<'a>(&self, key: &ChainKey) -> Vec<DatumWithOid<'a>> {
+        vec![
+            wal::show(self.lsn).into(),
+            (self.timeline as i32).into(),
+            self.last_id.into(),
+            self.last_hash.to_vec().into(),
+            self.head(key).to_vec().into(),
+        ]
+    }
+}
+
+/// Locks both tables for writing, then refuses them if somebody put a trigger or rule on one: it would run with all the
+/// rights of the bootstrap superuser. In this order nobody can add one in between.
+pub fn lock(client: &mut SpiClient) -> Result<()> {
+    let sql = "LOCK TABLE airlock_catalog.read_record, airlock_catalog.log_cursor IN ROW EXCLUSIVE MODE";
+    client.update(sql, None, &[]).map_err(spi)?;
+    let sql = "SELECT t.tgname::pg_catalog.text FROM pg_catalog.pg_trigger t WHERE t.tgrelid = ANY (ARRAY['airlock_catalog.read_record'::pg_catalog.regclass, 'airlock_catalog.log_cursor'::pg_catalog.regclass]) \
+               UNION ALL SELECT r.rulename::pg_catalog.text FROM pg_catalog.pg_rewrite r WHERE r.ev_class = ANY (ARRAY['airlock_catalog.read_record'::pg_catalog.regclass, 'airlock_catalog.log_cursor'::pg_catalog.regclass]) LIMIT 1";
+    match client.update(sql, None, &[]).map_err(spi)?.first().get_heap_tuple().map_err(spi)? {
+        None => Ok(()),
+        Some(row) => {
+            let name = row.get::<String>(1).map_err(spi)?.unwrap_or_default();
+            Err(Error::new(Kind::State, format!("a table of the read log has the trigger or rule \"{name}\""))
+                .hint("drop it: nothing may run when the log is written"))
+        }
+    }
+}
+
+/// Appends rows. The caller holds the lock and moves the cursor in the same transaction.
+pub fn insert(client: &mut SpiClient, rows: Vec<Row>) -> Result<()> {
+    use pgrx::pg_sys::BuiltinOid::{BYTEAOID, INT4OID, INT8OID, TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID};
+    let mut types = vec![TEXTOID; 26];
+    for (place, oid) in
+        [(0, INT8OID), (2, TIMESTAMPTZOID), (3, TIMESTAMPTZOID), (4, INT4OID), (5, INT8OID), (25, BYTEAOID)]
+            .into_iter()
+            .chain([(15, TEXTARRAYOID), (16, TEXTARRAYOID), (21, INT8OID), (22, INT8OID), (23, INT8OID)])
+    {
+        types[place] = oid;
+    }
+    let types: Vec<PgOid> = types.into_iter().map(PgOid::BuiltIn).collect();
+    let places: Vec<String> = (1..=types.len()).map(|n| format!("${n}")).collect();
+    let sql = format!("INSERT INTO airlock_catalog.read_record ({COLUMNS}) VALUES ({})", places.join(", "));
+    let statement = client.prepare_mut(sql.as_str(), &types).map_err(spi)?;
+    for row in rows {
+        client.update(&statement, None, &row.values()?).map_err(spi)?;
+    }
+    Ok(())
+}
+
+/// Which of these records (by index) the table has already, as the same kind or as another end of the same statement.
+pub fn repeated(records: &[Record]) -> Result<Vec<usize>> {
+    let (mut starts, mut pids, mut numbers, mut ends) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for r in records {
+        starts.push(time(r.statement_id.backend_start)?);
+        pids.push(r.statement_id.pid);
+        numbers.push(number(r.statement_id.n)?);
+        ends.push(is_end(r.kind));
+    }
+    // not joined by hash: a plan that scans the whole log is never the right one here
+    let sql = "SELECT u.i FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) \
+                 WITH ORDINALITY AS u (backend_start, pid, n, is_end, i) \
+               CROSS JOIN LATERAL (SELECT FROM airlock_catalog.read_record r \
+                 WHERE r.backend_start = u.backend_start AND r.backend_pid = u.pid AND r.statement_no = u.n \
+                   AND (r.kind IN ('outcome', 'killed')) = u.is_end OFFSET 0) AS r";
+    Spi::connect(|client| {
+        let mut found = Vec::new();
+        for row in client.select(sql, None, &[starts.into(), pids.into(), numbers.into(), ends.into()]).map_err(spi)? {
+            let place = row.get::<i64>(1).map_err(spi)?.unwrap_or(0);
+            found.extend(usize::try_from(place - 1));
+        }
+        Ok(found)
+    })
+}
+
+/// Whether a record of this kind says how a statement ended, rather than that it begins.
+pub fn is_end(kind: RecordKind) -> bool {
+    matches!(kind, RecordKind::Outcome | RecordKind::Killed)
+}
+
+/// Id and link of the table's last row; (0, genesis) for an empty log.
+pub fn head() -> Result<(i64, Hash)> {
+    Spi::connect(|client| {
+        let sql = "SELECT id, hash FROM airlock_catalog.read_record ORDER BY id DESC LIMIT 1";
+        let table = client.select(sql, Some(1), &[]).map_err(spi)?.first();
+        let Some(row) = table.get_heap_tuple().map_err(spi)? else { return Ok((0, chain::GENESIS)) };
+        let id = row.get::<i64>(1).map_err(spi)?.unwrap_or(0);
+        let hash = row.get::<Vec<u8>>(2).map_err(spi)?.and_then(|h| h.try_into().ok());
+        let hash =
+            hash.ok_or_else(|| Error::new(Kind::Corrupt, format!("record {id}, the log's last, has no hash")))?;
+        Ok((id, hash))
+    })
+}

@@ -1,0 +1,190 @@
+//! The facts of a read, taken from the plan and the session, never from SQL text: which registered views, which of
+//! their columns (named anywhere in the statement), who, from where.
+#![allow(unsafe_code)] // ◆ plan nodes, backend status entry
+#![allow(ffi_unwind_calls)] // reason: reads of the session's role variables, which cannot raise
+
+use crate::pg::registry::Registry;
+use crate::pg::sys::compat::{raw_authenticated_user, raw_current_user, raw_session_user};
+use crate::pg::sys::{now, role_name};
+use crate::pure::name::ident;
+use crate::pure::normalise::normalise;
+use crate::pure::record::{Record, RecordKind, StatementId, MAX_STATEMENT};
+use crate::pure::subprocessor::Connection;
+use pgrx::pg_sys;
+use std::ffi::CStr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Most columns a relation can have (`MaxHeapAttributeNumber`).
+const WIDEST: i32 = 1600;
+
+/// The scopes that a plan reads, with the views and columns it names.
+pub struct Facts {
+    /// Scope numbers, each once.
+    pub scopes: Vec<i32>,
+    /// `schema.view`
+    pub views: Vec<String>,
+    /// `schema.view.column`
+    pub columns: Vec<String>,
+}
+
+/// Finds the registered views among a plan's permission entries.
+///
+/// # Safety
+/// `rtable` is the range table of a planned statement.
+pub unsafe fn facts(registry: &Registry, rtable: *mut pg_sys::List) -> Facts {
+    let mut facts = Facts { scopes: Vec::new(), views: Vec::new(), columns: Vec::new() };
+    // SAFETY: the caller's list holds RangeTblEntry nodes.
+    unsafe {
+        for rte in crate::pg::sys::list::<pg_sys::RangeTblEntry>(rtable) {
+            let rte = &*rte;
+            if rte.rtekind != pg_sys::RTEKind::RTE_RELATION || rte.requiredPerms == 0 {
+                continue;
+            }
+            let Some(scope) = registry.scope_of_view(rte.relid) else { continue };
+            if !facts.scopes.contains(&scope.id) {
+                facts.scopes.push(scope.id);
+                facts.views.push(relation_name(rte.relid));
+            }
+            for column in columns_of(rte) {
+                if !facts.columns.contains(&column) {
+                    facts.columns.push(column);
+                }
+            }
+        }
+    }
+    facts
+}
+
+/// `schema.name` of a relation, quoted where SQL needs it.
+fn relation_name(relid: pg_sys::Oid) -> String {
+    // SAFETY: syscache look-ups that give NULL for what is gone.
+    unsafe {
+        let schema = text(pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relid)));
+        format!("{}.{}", quoted(&schema), quoted(&text(pg_sys::get_rel_name(relid))))
+    }
+}
+
+/// As SQL prints a name: quoted only where it must be, so that it equals `format('%I')`.
+fn quoted(name: &str) -> String {
+    let Ok(c) = std::ffi::CString::new(name) else { return ident(name) };
+    // SAFETY: quote_identifier returns its argument or a palloc'd copy.
+    unsafe { text(pg_sys::quote_identifier(c.as_ptr())) }
+}
+
+unsafe fn columns_of(rte: &pg_sys::RangeTblEntry) -> Vec<String> {
+    let view = relation_name(rte.relid);
+    let mut numbers = Vec::new();
+    // SAFETY: selectedCols is a bitmapset or NULL; relnatts bounds what a whole-row reference stands for.
+    unsafe {
+        let mut member = -1;
+        loop {
+            member = pg_sys::bms_next_member(rte.selectedCols, member);
+            if member < 0 {
+                break;
+            }
+            let number = member + pg_sys::FirstLowInvalidHeapAttributeNumber;
+            if number > 0 {
+                numbers.push(number);
+            } else if number == 0 {
+                numbers.extend((1..=WIDEST).take_while(|n| !pg_sys::get_attname(rte.relid, *n as i16, true).is_null()));
+            }
+        }
+        let mut names = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            let name = pg_sys::get_attname(rte.relid, number as i16, true);
+            if !name.is_null() {
+                names.push(format!("{view}.{}", quoted(&text(name))));
+            }
+        }
+        names
+    }
+}
+
+/// The intent record of a statement, but for purpose and number.
+pub fn intent(facts: Facts, subprocessor: &str, contract: &str, source: &str) -> Record {
+    // SAFETY: backend-local variables of a connected backend.
+    unsafe {
+        let id = StatementId { backend_start: pg_sys::MyStartTimestamp, pid: pg_sys::MyProcPid, n: 0 };
+        let database = pg_sys::get_database_name(pg_sys::MyDatabaseId);
+        Record {
+            subprocessor: subprocessor.to_string(),
+            contract: contract.to_string(),
+            login_role: role_name(raw_authenticated_user()),
+            session_role: role_name(raw_session_user()),
+            acting_role: role_name(raw_current_user()),
+            client_addr: address().map(|a| a.to_string()),
+            tls: tls(),
+            application_name: text(pg_sys::application_name),
+            database: if database.is_null() { String::new() } else { text(database) },
+            views: facts.views,
+            columns: facts.columns,
+            statement: normalise(source, MAX_STATEMENT),
+            ..Record::new(RecordKind::Intent, now(), id)
+        }
+    }
+}
+
+/// The statement's own part of the text it came in: a simple query message may hold several.
+///
+/// # Safety
+/// `source` is NULL or a NUL-terminated string; location and length are the plan's, -1 and 0 when unknown.
+pub unsafe fn statement_text(source: *const std::ffi::c_char, location: i32, length: i32) -> String {
+    if source.is_null() {
+        return String::new();
+    }
+    // SAFETY: as the caller promises.
+    let bytes = unsafe { CStr::from_ptr(source) }.to_bytes();
+    let rest = bytes.get(usize::try_from(location).unwrap_or(0)..).unwrap_or(bytes);
+    let own = usize::try_from(length).ok().filter(|n| *n > 0).and_then(|n| rest.get(..n)).unwrap_or(rest);
+    String::from_utf8_lossy(own).into_owned()
+}
+
+/// What the contract needs to know of the connection.
+pub fn connection() -> Connection {
+    Connection { address: address(), tls: tls().is_some() }
+}
+
+/// The client's address; `None` for a local socket.
+fn address() -> Option<IpAddr> {
+    // SAFETY: MyBEEntry is this backend's own status entry, written by nobody else; the address family says what the
+    // storage holds.
+    unsafe {
+        let entry = pg_sys::MyBEEntry;
+        if entry.is_null() {
+            return None;
+        }
+        let storage = std::ptr::addr_of!((*entry).st_clientaddr.addr);
+        match i32::from((*storage).ss_family) {
+            libc::AF_INET => {
+                let v4 = storage.cast::<libc::sockaddr_in>().read_unaligned();
+                Some(IpAddr::V4(Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr))))
+            }
+            libc::AF_INET6 => {
+                let v6 = storage.cast::<libc::sockaddr_in6>().read_unaligned();
+                Some(IpAddr::V6(Ipv6Addr::from(v6.sin6_addr.s6_addr)).to_canonical())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// TLS version and cipher, `None` without TLS.
+fn tls() -> Option<String> {
+    // SAFETY: as `address`; st_sslstatus is set when st_ssl is.
+    unsafe {
+        let entry = pg_sys::MyBEEntry;
+        if entry.is_null() || !(*entry).st_ssl || (*entry).st_sslstatus.is_null() {
+            return None;
+        }
+        let status = &*(*entry).st_sslstatus;
+        Some(format!("{} {}", text(status.ssl_version.as_ptr()), text(status.ssl_cipher.as_ptr())))
+    }
+}
+
+unsafe fn text(pointer: *const std::ffi::c_char) -> String {
+    if pointer.is_null() {
+        return String::new();
+    }
+    // SAFETY: the caller's pointer is a NUL-terminated string.
+    unsafe { CStr::from_ptr(pointer).to_string_lossy().into_owned() }
+}

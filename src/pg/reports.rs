@@ -1,0 +1,99 @@
+//! What auditors ask the log: the records that WAL holds and the table does not yet, and whether the log is whole.
+
+#[cfg(any(test, feature = "pg_test"))]
+mod tests;
+mod verify;
+
+use crate::pg::keys::{ring, root};
+use crate::pg::readlog::materialiser::{spi, Batch, Cursor, Row};
+use crate::pg::readlog::wal;
+use crate::pg::sys::{self, d};
+use crate::pg::{error, shared};
+use crate::pure::error::{Error, Kind, Result};
+use crate::pure::mask::Mask;
+use crate::sql_function;
+use pgrx::Spi;
+
+sql_function!(
+    /// `airlock.unsettled_records() → SETOF airlock_catalog.read_record`: the records behind the cursor row *as this query
+    /// sees it*, so that with the table rows of the same query each record is there exactly once. There is one writer, in
+    /// LSN order, so a pending row already has the id it will keep; its hash is NULL. AL001 when the keys are locked.
+    airlock_unsettled_records,
+    |args| {
+        may_read_log()?;
+        sys::return_set(args, unsettled()?)
+    }
+);
+
+sql_function!(
+    /// `airlock.verify_log(OUT ok, checked, first_bad_id, message)`: whether the log is as its worker wrote it.
+    airlock_verify_log,
+    |args| {
+        let verdict = verify::verify()?;
+        let row = vec![d(verdict.first_bad.is_none() && verdict.ok), d(verdict.checked), d(verdict.first_bad), d(verdict.message)];
+        sys::return_set(args, vec![row])
+    }
+);
+
+sql_function!(
+    /// `airlock.mask_properties()`: what each mask declares of itself.
+    airlock_mask_properties,
+    |args| {
+        let rows = Mask::all().iter().map(|m| {
+            vec![d(m.name), d(m.keyed), d(m.types), d(m.keeps_order), d(m.uniqueness.label()), d(m.leaks)]
+        });
+        sys::return_set(args, rows.collect())
+    }
+);
+
+/// 42501 unless the caller is an auditor, a superuser or the extension's owner. EXECUTE alone is no protection: in the
+/// view `airlock.access_log` the function runs with the rights of whoever reads.
+fn may_read_log() -> Result<()> {
+    let sql = "SELECT pg_catalog.pg_has_role(CURRENT_USER, 'airlock_auditor', 'MEMBER') OR EXISTS (SELECT FROM pg_catalog.pg_extension e \
+               WHERE e.extname OPERATOR(pg_catalog.=) 'pg_airlock' AND pg_catalog.pg_has_role(CURRENT_USER, e.extowner, 'USAGE'))";
+    let may =
+        Spi::connect(|client| client.select(sql, Some(1), &[]).and_then(|t| t.first().get_one::<bool>()).map_err(spi))?;
+    if may == Some(true) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Privilege, "permission denied for the access log")
+        .hint("GRANT airlock_auditor TO the role that audits"))
+}
+
+fn unsettled() -> Result<Vec<sys::Row>> {
+    if !shared::preloaded() {
+        return Err(root::not_preloaded());
+    }
+    if wal::in_recovery() {
+        return Ok(Vec::new());
+    }
+    let (_, keys) = match ring::log_key(None) {
+        // nothing was ever sealed
+        Err(_) if Cursor::as_seen()?.is_none() => return Ok(Vec::new()),
+        other => other?,
+    };
+    let Some(cursor) = Cursor::as_seen()? else { return Ok(Vec::new()) };
+    if let Some(gap) = cursor.misfit(&keys.1) {
+        error::notice(
+            Error::new(Kind::LogUnavailable, "records that are not in the table yet cannot be shown")
+                .detail(gap)
+                .hint("see SELECT * FROM airlock.doctor()"),
+        );
+        return Ok(Vec::new());
+    }
+    // how a statement ended is not flushed by its reader: whoever asks for it does that
+    let newest = shared::newest_outcome();
+    if newest > wal::flushed() {
+        wal::flush_always(newest);
+    }
+    if wal::flushed() <= cursor.lsn {
+        return Ok(Vec::new());
+    }
+    let batch = Batch::read(cursor.lsn, false)?;
+    let mut rows = Vec::with_capacity(batch.records.len());
+    for (id, record) in (cursor.last_id + 1..).zip(batch.records) {
+        let values = Row { id, record, hash: None }.values()?;
+        rows.push(values.iter().map(|v| v.datum().map(|d| d.sans_lifetime())).collect());
+    }
+    Ok(rows)
+}

@@ -1,0 +1,257 @@
+//! The rows of scopes and rules, and the statements that make and drop their views.
+
+use super::plan::{plain_type, Planned, Wanted};
+use crate::pg::sys::catalog;
+use crate::pg::sys::role_name;
+use crate::pg::sys::sql::{self, arg, Row};
+use crate::pure::error::{Error, Kind, Result};
+use crate::pure::name::{qualified, shown};
+use crate::pure::scope::render::{render, revoke_columns, Ids, Rendered};
+use crate::pure::scope::resolve::{ExposedColumn, PlanColumn, ViewPlan};
+use crate::pure::scope::VIEW_OWNER;
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::{pg_sys, JsonB};
+use serde_json::Value;
+
+/// A scope that is in force.
+pub struct Live {
+    pub id: i32,
+    pub view: Option<pg_sys::Oid>,
+    pub inner_view: Option<pg_sys::Oid>,
+    pub rules: Vec<LiveRule>,
+}
+
+/// A rule that is in force.
+pub struct LiveRule {
+    pub column: String,
+    pub mask: Option<Value>,
+    domain: Option<String>,
+    mask_key_version: Option<i32>,
+    since: TimestampWithTimeZone,
+}
+
+/// Version of the mask key that new rules pin.
+const MASK_KEY_VERSION: i32 = 1;
+
+/// 42704: there is no such scope.
+pub fn no_scope(subprocessor: &str, table: &str) -> Error {
+    Error::new(Kind::Undefined, format!("sub-processor {} has no scope of {}", shown(subprocessor), shown(table)))
+}
+
+/// The scope in force of a sub-processor and relation.
+pub fn live(subprocessor: i32, relation: pg_sys::Oid) -> Result<Option<Live>> {
+    let found = sql::first(
+        "SELECT s.id, s.view::pg_catalog.oid, s.inner_view::pg_catalog.oid FROM airlock_catalog.scope s
+          WHERE s.subprocessor = $1 AND s.relation = $2::pg_catalog.regclass AND s.dropped_at IS NULL",
+        &[arg(subprocessor), arg(relation)],
+        |row| Ok(Live { id: row.need(1)?, view: row.get(2)?, inner_view: row.get(3)?, rules: Vec::new() }),
+    )?;
+    let Some(mut scope) = found else { return Ok(None) };
+    scope.rules = sql::rows(
+        "SELECT r.column_name, r.mask, r.domain, r.mask_key_version, r.since FROM airlock_catalog.rule r
+          WHERE r.scope = $1 AND r.until IS NULL ORDER BY r.ordinal",
+        &[arg(scope.id)],
+        |row| {
+            Ok(LiveRule {
+                column: row.need(1)?,
+                mask: json(row, 2)?,
+                domain: row.get(3)?,
+                mask_key_version: row.get(4)?,
+                since: row.need(5)?,
+            })
+        },
+    )?;
+    Ok(Some(scope))
+}
+
+fn json(row: &Row, column: usize) -> Result<Option<Value>> {
+    Ok(row.get::<JsonB>(column)?.map(|json| json.0))
+}
+
+/// Columns of the sub-processor's scopes of other relations, for the rule about foreign keys.
+pub fn exposed(subprocessor: i32, but: pg_sys::Oid) -> Result<Vec<ExposedColumn>> {
+    sql::rows(
+        "SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, r.column_name, r.mask, r.domain, s.definition
+           FROM airlock_catalog.scope s JOIN airlock_catalog.rule r ON r.scope = s.id AND r.until IS NULL
+           JOIN pg_catalog.pg_class c ON c.oid = s.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+          WHERE s.subprocessor = $1 AND s.relation <> $2::pg_catalog.regclass AND s.dropped_at IS NULL",
+        &[arg(subprocessor), arg(but)],
+        |row| {
+            let column: String = row.need(3)?;
+            let definition = json(row, 6)?.unwrap_or_default();
+            Ok(ExposedColumn {
+                schema: row.need(1)?,
+                table: row.need(2)?,
+                exposure: exposure(json(row, 4)?, &definition[&column]),
+                column,
+                domain: row.get(5)?,
+            })
+        },
+    )
+}
+
+/// The mask as `pure` wants it: with what the rule said about joins.
+fn exposure(mask: Option<Value>, definition: &Value) -> String {
+    let Some(mut mask) = mask else { return "clear".to_string() };
+    if let (Some(members), Some(allowed)) = (mask.as_object_mut(), definition.get("allow_broken_join")) {
+        members.insert("allow_broken_join".to_string(), allowed.clone());
+    }
+    mask.to_string()
+}
+
+/// Stores the scope, makes its views and gives the outer one.
+pub fn install(wanted: &Wanted, planned: &Planned) -> Result<pg_sys::Oid> {
+    let (id, rules) = insert(wanted, planned)?;
+    let rendered = rendered(&planned.view, planned, id, &rules)?;
+    execute(&rendered)?;
+    let missing = || Error::new(Kind::Corrupt, "a view that was just made is not there");
+    let view = catalog::relation_named(&planned.view.view_schema, &planned.view.view_name)?.ok_or_else(missing)?;
+    let inner = catalog::relation_named(rendered.inner_schema, &rendered.inner_name)?.ok_or_else(missing)?;
+    sql::run(
+        "UPDATE airlock_catalog.scope SET view = $2::pg_catalog.regclass, inner_view = $3::pg_catalog.regclass, fingerprint = $4 WHERE id = $1",
+        &[arg(id), arg(view), arg(inner), arg(catalog::fingerprint(view, inner)?)],
+    )?;
+    Ok(view)
+}
+
+/// Does all that [`install`] does, under a view name nobody uses, so that a scope which exists keeps its view and its
+/// readers; gives the statements under the real name. The caller rolls it back.
+pub fn rehearse(wanted: &Wanted, planned: &Planned) -> Result<Rendered> {
+    if let Some(old) = &planned.existing {
+        check_dependents(old)?;
+        sql::run("UPDATE airlock_catalog.scope SET dropped_at = pg_catalog.now() WHERE id = $1", &[arg(old.id)])?;
+    }
+    let (id, rules) = insert(wanted, planned)?;
+    let scratch = ViewPlan { view_name: format!("airlock preview {id}"), ..planned.view.clone() };
+    execute(&rendered(&scratch, planned, id, &rules)?)?;
+    rendered(&planned.view, planned, id, &rules)
+}
+
+fn rendered(view: &ViewPlan, planned: &Planned, id: i32, rules: &[i32]) -> Result<Rendered> {
+    render(view, &Ids { scope_id: id, rule_ids: rules }, &role_name(planned.subprocessor.role))
+}
+
+fn execute(rendered: &Rendered) -> Result<()> {
+    let statements = [&rendered.inner_sql, &rendered.outer_sql].into_iter().chain(&rendered.grants);
+    for statement in statements {
+        sql::run(statement, &[])?;
+    }
+    Ok(())
+}
+
+/// Inserts the scope and its rules; gives their numbers.
+fn insert(wanted: &Wanted, planned: &Planned) -> Result<(i32, Vec<i32>)> {
+    let id = sql::first(
+        "INSERT INTO airlock_catalog.scope (subprocessor, relation, definition, row_filter, subject, purposes)
+         VALUES ($1, $2::pg_catalog.regclass, $3, $4, $5, $6) RETURNING id",
+        &[
+            arg(planned.subprocessor.id),
+            arg(wanted.relation),
+            arg(JsonB(wanted.rules.clone())),
+            arg(planned.view.row_filter.clone()),
+            arg(wanted.subject.clone()),
+            arg(wanted.purposes.clone()),
+        ],
+        |row| row.need::<i32>(1),
+    )?;
+    let id = id.ok_or_else(|| Error::new(Kind::Corrupt, "a scope was not stored"))?;
+    let columns = planned.view.columns.iter().enumerate();
+    let rules = columns.map(|(i, column)| insert_rule(id, i as i32 + 1, column, planned)).collect::<Result<_>>()?;
+    Ok((id, rules))
+}
+
+/// A new row for every rule. One that says the same as the rule it replaces keeps its `since`, the date since when the
+/// column is exposed so, and the mask key version, so pseudonyms stay.
+fn insert_rule(scope: i32, ordinal: i32, column: &PlanColumn, planned: &Planned) -> Result<i32> {
+    let old = planned.existing.as_ref().and_then(|old| old.rules.iter().find(|rule| rule.column == column.name));
+    let same = old.filter(|rule| rule.mask == column.mask_json && rule.domain == column.domain);
+    let version = column.domain.as_ref().map(|_| same.and_then(|r| r.mask_key_version).unwrap_or(MASK_KEY_VERSION));
+    let id = sql::first(
+        "INSERT INTO airlock_catalog.rule
+           (scope, ordinal, column_name, mask, plain_type, encrypted, domain, mask_key_version, result_type, since)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, COALESCE($10, pg_catalog.now())) RETURNING id",
+        &[
+            arg(scope),
+            arg(ordinal),
+            arg(column.name.as_str()),
+            arg(column.mask_json.clone().map(JsonB)),
+            arg(plain_type(&planned.shape, &column.name)),
+            arg(column.encrypted),
+            arg(column.domain.clone()),
+            arg(version),
+            arg(column.result_type.as_str()),
+            arg(same.map(|rule| rule.since)),
+        ],
+        |row| row.need::<i32>(1),
+    )?;
+    id.ok_or_else(|| Error::new(Kind::Corrupt, "a rule was not stored"))
+}
+
+/// Ends a scope: its rows get their end and stay as history, its views go.
+pub fn remove(old: &Live) -> Result<()> {
+    check_dependents(old)?;
+    for statement in drops(old)? {
+        sql::run(&statement, &[])?;
+    }
+    sql::run(
+        "UPDATE airlock_catalog.rule SET until = pg_catalog.now() WHERE scope = $1 AND until IS NULL",
+        &[arg(old.id)],
+    )?;
+    sql::run(
+        // the views' numbers may be given to something else one day
+        "UPDATE airlock_catalog.scope SET dropped_at = pg_catalog.now(), dropped_by = SESSION_USER, view = NULL, inner_view = NULL WHERE id = $1",
+        &[arg(old.id)],
+    )?;
+    Ok(())
+}
+
+/// Views of others on ours would have to go with it; they are named instead.
+fn check_dependents(old: &Live) -> Result<()> {
+    let Some(view) = old.view else { return Ok(()) };
+    let found = catalog::dependents(view)?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let name = catalog::relation(view)?.map(|r| r.name).unwrap_or_default();
+    Err(Error::new(Kind::State, format!("other objects depend on the scope's view {}", shown(&name)))
+        .detail(found.join(", "))
+        .hint("DROP them first, and make them again afterwards"))
+}
+
+/// The statements that drop a scope's views, by what they are called now; none for a view that is gone already.
+pub fn drops(old: &Live) -> Result<Vec<String>> {
+    let mut statements = Vec::new();
+    for oid in [old.view, old.inner_view].into_iter().flatten() {
+        if let Some(view) = catalog::relation(oid)?.filter(|r| r.kind == "v") {
+            statements.push(format!("DROP VIEW {}", qualified(&view.schema, &view.name)));
+        }
+    }
+    Ok(statements)
+}
+
+/// Takes SELECT back from the view owner on every column of the relation that no scope of any sub-processor needs.
+pub fn revoke_unneeded(relation: pg_sys::Oid) -> Result<()> {
+    let Some(facts) = catalog::relation(relation)? else { return Ok(()) };
+    let scopes = sql::rows(
+        "SELECT s.inner_view::pg_catalog.oid, s.subject FROM airlock_catalog.scope s
+          WHERE s.relation = $1::pg_catalog.regclass AND s.dropped_at IS NULL",
+        &[arg(relation)],
+        |row| Ok((row.get::<pg_sys::Oid>(1)?, row.need::<Vec<String>>(2)?)),
+    )?;
+    let granted = catalog::columns_granted(relation, VIEW_OWNER)?;
+    let mut needed = Vec::new();
+    for (inner, subject) in scopes {
+        let read = inner.map_or(Ok(Vec::new()), |view| catalog::columns_read(view, relation))?;
+        if read.is_empty() && subject.is_empty() {
+            // a scope of constants needs a right on some column to count rows, and any of them may be it
+            return Ok(());
+        }
+        needed.extend(read.into_iter().chain(subject));
+    }
+    let unneeded: Vec<String> = granted.into_iter().filter(|column| !needed.contains(column)).collect();
+    if unneeded.is_empty() {
+        return Ok(());
+    }
+    sql::run(&revoke_columns(&facts.schema, &facts.name, &unneeded), &[])?;
+    Ok(())
+}

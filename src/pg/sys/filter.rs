@@ -1,0 +1,314 @@
+//! `row_filter`: a text of the user's becomes one analysed boolean expression and then canonical text. What goes into a
+//! view is what PostgreSQL's own deparser writes, never what the user wrote.
+//!
+//! The expression may hold columns of the relation, constants and built-in functions that no setting of the reader can
+//! move: an exhaustive walk whose last arm refuses. It is read under the fixed settings of `sys::sql::settled`.
+#![allow(unsafe_code)] // ◆ parser, analyser, parse trees
+
+use super::sql;
+use crate::pg::encrypted;
+use crate::pure::error::{Error, Result};
+use crate::pure::name::shown;
+use pgrx::{pg_guard, pg_sys, PgList};
+use std::collections::BTreeSet;
+use std::ffi::{c_void, CStr, CString};
+
+/// Longest filter in bytes.
+const LONGEST: usize = 8192;
+/// `now()`, `transaction_timestamp()`, `statement_timestamp()`: STABLE, yet nothing that a reader can set moves them.
+const CLOCKS: [u32; 3] = [1299, 2647, 2648];
+/// The JSON path of every refusal here: the argument's name.
+const PATH: &str = "row_filter";
+
+/// A filter that was read.
+pub struct Filter {
+    /// Canonical text of the expression.
+    pub sql: String,
+    /// Columns it reads, in order.
+    pub columns: Vec<String>,
+}
+
+/// Reads `text` as a boolean expression over the columns of `relation`.
+///
+/// # Errors
+/// `AL010` at `row_filter`: not one expression, unknown columns, subqueries, aggregates, functions that are not
+/// built in and IMMUTABLE (the clocks of the transaction and the statement excepted), encrypted columns.
+pub fn analyse(relation: pg_sys::Oid, text: &str) -> Result<Filter> {
+    if text.len() > LONGEST {
+        return Err(refused(
+            format!("the row filter is longer than {LONGEST} bytes"),
+            "keep a flag in the table and filter on it",
+        ));
+    }
+    let text = CString::new(text).map_err(|_| refused("the row filter holds a zero byte".into(), FORM))?;
+    // SAFETY: inside a subtransaction that is rolled back, the trees live in the caller's memory context.
+    sql::refusable(|| unsafe { read(relation, &text) })?
+        .map_err(|said| refused(format!("the row filter cannot be read: {said}"), FORM))
+}
+
+const FORM: &str = "write one boolean expression over the table's columns, such as 'consent AND country = ''FR'''";
+
+fn refused(message: String, hint: impl Into<String>) -> Error {
+    Error::scope(PATH, message).hint(hint)
+}
+
+/// # Safety
+/// Inside a transaction; the relation is locked.
+unsafe fn read(relation: pg_sys::Oid, text: &CStr) -> Result<Filter> {
+    // SAFETY: plain use of parser and analyser, as PL/pgSQL and CHECK constraints do it; an ERROR ends the
+    // subtransaction around us, which closes the relation.
+    unsafe {
+        let raw = expression(pg_sys::raw_parser(text.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_PLPGSQL_EXPR))?;
+        let rel = pg_sys::table_open(relation, pg_sys::AccessShareLock as i32);
+        let state = pg_sys::make_parsestate(std::ptr::null_mut());
+        (*state).p_sourcetext = text.as_ptr();
+        let item = pg_sys::addRangeTableEntryForRelation(
+            state,
+            rel,
+            pg_sys::AccessShareLock as i32,
+            std::ptr::null_mut(),
+            false,
+            true,
+        );
+        pg_sys::addNSItemToQuery(state, item, false, true, true);
+        let node = pg_sys::transformExpr(state, raw, pg_sys::ParseExprKind::EXPR_KIND_WHERE);
+        let node = pg_sys::coerce_to_boolean(state, node, c"row_filter".as_ptr());
+        pg_sys::assign_expr_collations(state, node);
+
+        let mut walk = Walk { relation: rel, columns: BTreeSet::new() };
+        walk.columns_of(node)?;
+        walk.node(node)?;
+        let context = pg_sys::deparse_context_for((*(*rel).rd_rel).relname.data.as_ptr(), relation);
+        let printed = pg_sys::deparse_expression(node, context, false, false);
+        let filter = Filter {
+            sql: CStr::from_ptr(printed).to_string_lossy().into_owned(),
+            columns: walk.columns.into_iter().map(|n| attribute(rel, n)).collect(),
+        };
+        pg_sys::free_parsestate(state);
+        pg_sys::table_close(rel, pg_sys::AccessShareLock as i32);
+        Ok(filter)
+    }
+}
+
+/// The one expression of a parsed text: a SELECT with one unnamed target and nothing else at all.
+///
+/// # Safety
+/// `parsed` is what raw_parser gave.
+unsafe fn expression(parsed: *mut pg_sys::List) -> Result<*mut pg_sys::Node> {
+    let not_one = || refused("the row filter is not one expression".into(), FORM);
+    // SAFETY: each node is looked at as the type its tag says.
+    unsafe {
+        let statements = PgList::<pg_sys::RawStmt>::from_pg(parsed);
+        let statement = statements.get_ptr(0).filter(|_| statements.len() == 1).ok_or_else(not_one)?;
+        let select = (*statement).stmt.cast::<pg_sys::SelectStmt>();
+        if select.is_null() || (*select).type_ != pg_sys::NodeTag::T_SelectStmt {
+            return Err(not_one());
+        }
+        let s = &*select;
+        let lists = [
+            s.distinctClause,
+            s.fromClause,
+            s.groupClause,
+            s.windowClause,
+            s.valuesLists,
+            s.sortClause,
+            s.lockingClause,
+        ];
+        let nodes = [s.whereClause, s.havingClause, s.limitOffset, s.limitCount];
+        let bare = lists.iter().all(|l| l.is_null())
+            && nodes.iter().all(|n| n.is_null())
+            && s.intoClause.is_null()
+            && s.withClause.is_null()
+            && s.op == pg_sys::SetOperation::SETOP_NONE;
+        let targets = PgList::<pg_sys::ResTarget>::from_pg(s.targetList);
+        let target = targets.get_ptr(0).filter(|_| bare && targets.len() == 1).ok_or_else(not_one)?;
+        if !(*target).name.is_null() || !(*target).indirection.is_null() || (*target).val.is_null() {
+            return Err(not_one());
+        }
+        Ok((*target).val)
+    }
+}
+
+/// # Safety
+/// `rel` is open, `n` one of its columns.
+unsafe fn attribute(rel: pg_sys::Relation, n: i16) -> String {
+    // SAFETY: the caller has taken the number from a Var of this relation.
+    unsafe {
+        let attributes = (*(*rel).rd_att).attrs.as_slice((*(*rel).rd_att).natts as usize);
+        let name = attributes.get(n as usize - 1).map(|a| CStr::from_ptr(a.attname.data.as_ptr()));
+        name.map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+}
+
+struct Walk {
+    relation: pg_sys::Relation,
+    columns: BTreeSet<i16>,
+}
+
+impl Walk {
+    /// Finds every column first, so that an encrypted one is named before a function over it is.
+    unsafe fn columns_of(&mut self, node: *mut pg_sys::Node) -> Result<()> {
+        // SAFETY: pull_vars_of_level walks any analysed expression and gives a list of Vars.
+        unsafe {
+            for var in PgList::<pg_sys::Var>::from_pg(pg_sys::pull_vars_of_level(node, 0)).iter_ptr() {
+                let v = &*var;
+                if v.varattno == 0 {
+                    return Err(refused("the row filter uses a whole row".into(), "name the columns"));
+                }
+                if v.varattno < 0 {
+                    return Err(refused("the row filter uses a system column".into(), "use a column of the table"));
+                }
+                let name = shown(&attribute(self.relation, v.varattno));
+                let base = pg_sys::getBaseType(v.vartype);
+                if encrypted::type_oids().is_some_and(|(a, b)| base == a || base == b) {
+                    return Err(refused(
+                        format!("column {name} is encrypted"),
+                        "filter on a column that is not encrypted, such as a flag kept next to it",
+                    ));
+                }
+                if !built_in(base) {
+                    return Err(refused(
+                        format!("the type of column {name} is not built in"),
+                        "filter on a column of a built-in or enum type: functions of other types may do anything",
+                    ));
+                }
+                self.columns.insert(v.varattno);
+            }
+        }
+        Ok(())
+    }
+
+    /// One node of the expression and all below it: what is not listed is refused.
+    unsafe fn node(&mut self, node: *mut pg_sys::Node) -> Result<()> {
+        use pg_sys::NodeTag as T;
+        if node.is_null() {
+            return Ok(());
+        }
+        // SAFETY: each node is looked at as the type its tag says; depth is bounded by max_stack_depth.
+        unsafe {
+            pg_sys::check_stack_depth();
+            check_functions(node)?;
+            match (*node).type_ {
+                T::T_Var | T::T_Const | T::T_CaseTestExpr => Ok(()),
+                T::T_List => {
+                    let items: Vec<_> = PgList::<pg_sys::Node>::from_pg(node.cast()).iter_ptr().collect();
+                    items.into_iter().try_for_each(|item| self.node(item))
+                }
+                T::T_OpExpr | T::T_DistinctExpr | T::T_NullIfExpr => self.list((*node.cast::<pg_sys::OpExpr>()).args),
+                T::T_ScalarArrayOpExpr => self.list((*node.cast::<pg_sys::ScalarArrayOpExpr>()).args),
+                T::T_FuncExpr => self.list((*node.cast::<pg_sys::FuncExpr>()).args),
+                T::T_BoolExpr => self.list((*node.cast::<pg_sys::BoolExpr>()).args),
+                T::T_ArrayExpr => self.list((*node.cast::<pg_sys::ArrayExpr>()).elements),
+                T::T_CoalesceExpr => self.list((*node.cast::<pg_sys::CoalesceExpr>()).args),
+                T::T_MinMaxExpr => self.list((*node.cast::<pg_sys::MinMaxExpr>()).args),
+                T::T_RowCompareExpr => {
+                    let row = &*node.cast::<pg_sys::RowCompareExpr>();
+                    self.list(row.largs)?;
+                    self.list(row.rargs)
+                }
+                T::T_NullTest => self.node((*node.cast::<pg_sys::NullTest>()).arg.cast()),
+                T::T_BooleanTest => self.node((*node.cast::<pg_sys::BooleanTest>()).arg.cast()),
+                T::T_RelabelType => self.node((*node.cast::<pg_sys::RelabelType>()).arg.cast()),
+                T::T_CollateExpr => self.node((*node.cast::<pg_sys::CollateExpr>()).arg.cast()),
+                T::T_CoerceViaIO => self.node((*node.cast::<pg_sys::CoerceViaIO>()).arg.cast()),
+                T::T_ArrayCoerceExpr => {
+                    let array = &*node.cast::<pg_sys::ArrayCoerceExpr>();
+                    self.node(array.arg.cast())?;
+                    self.node(array.elemexpr.cast())
+                }
+                T::T_CaseExpr => {
+                    let case = &*node.cast::<pg_sys::CaseExpr>();
+                    self.node(case.arg.cast())?;
+                    self.list(case.args)?;
+                    self.node(case.defresult.cast())
+                }
+                T::T_CaseWhen => {
+                    let when = &*node.cast::<pg_sys::CaseWhen>();
+                    self.node(when.expr.cast())?;
+                    self.node(when.result.cast())
+                }
+                T::T_SubLink => Err(refused(
+                    "the row filter holds a subquery".into(),
+                    "keep a flag in the table and filter on it; subqueries come in a later version",
+                )),
+                T::T_SQLValueFunction => Err(refused(
+                    "the row filter depends on the session (CURRENT_DATE, CURRENT_USER, …)".into(),
+                    "use now() with a timestamp with time zone, or a constant",
+                )),
+                _ => Err(refused("the row filter holds a construct that is not supported".into(), FORM)),
+            }
+        }
+    }
+
+    unsafe fn list(&mut self, list: *mut pg_sys::List) -> Result<()> {
+        // SAFETY: a list of nodes of an analysed expression.
+        unsafe { self.node(list.cast()) }
+    }
+}
+
+/// Whether a type comes with PostgreSQL, or is an enum, or an array of such.
+unsafe fn built_in(base: pg_sys::Oid) -> bool {
+    // SAFETY: syscache look-ups of a column's type.
+    unsafe {
+        let element = pg_sys::get_element_type(base);
+        let of = if element == pg_sys::InvalidOid { base } else { pg_sys::getBaseType(element) };
+        of.to_u32() < pg_sys::FirstNormalObjectId || pg_sys::get_typtype(of) == pg_sys::TYPTYPE_ENUM as std::ffi::c_char
+    }
+}
+
+/// The functions that one node calls, as check_functions_in_node reports them.
+struct Called {
+    functions: [pg_sys::Oid; 32],
+    n: usize,
+}
+
+/// Collects; true, which stops the walk, when there are too many to keep.
+#[pg_guard]
+unsafe extern "C-unwind" fn collect(function: pg_sys::Oid, context: *mut c_void) -> bool {
+    // SAFETY: the context is the Called of check_functions below.
+    let called = unsafe { &mut *context.cast::<Called>() };
+    let Some(slot) = called.functions.get_mut(called.n) else { return true };
+    *slot = function;
+    called.n += 1;
+    false
+}
+
+/// Every function under a node, operators and casts included, is built in and cannot be moved by a reader's setting.
+unsafe fn check_functions(node: *mut pg_sys::Node) -> Result<()> {
+    let mut called = Called { functions: [pg_sys::InvalidOid; 32], n: 0 };
+    // SAFETY: the callback keeps to the struct it is given.
+    let too_many =
+        unsafe { pg_sys::check_functions_in_node(node, Some(collect), std::ptr::from_mut(&mut called).cast()) };
+    if too_many {
+        return Err(refused("the row filter compares rows that are too wide".into(), FORM));
+    }
+    for function in &called.functions[..called.n] {
+        let oid = function.to_u32();
+        if oid >= pg_sys::FirstNormalObjectId {
+            return Err(refused(
+                format!("function {} in the row filter is not built in", function_name(*function)),
+                "use functions and operators that come with PostgreSQL, or keep the result in a column",
+            ));
+        }
+        // SAFETY: the function exists, it was just resolved.
+        let volatility = unsafe { pg_sys::func_volatile(*function) };
+        if volatility != pg_sys::PROVOLATILE_IMMUTABLE as std::ffi::c_char && !CLOCKS.contains(&oid) {
+            return Err(refused(
+                format!("function {} in the row filter is not IMMUTABLE", function_name(*function)),
+                "a setting of the reader could change its result: compare values of one type, and use now() as it is",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn function_name(function: pg_sys::Oid) -> String {
+    // SAFETY: gives a palloc'd text, or NULL for an unknown function.
+    unsafe {
+        let name = pg_sys::get_func_name(function);
+        if name.is_null() {
+            return function.to_u32().to_string();
+        }
+        shown(&CStr::from_ptr(name).to_string_lossy())
+    }
+}

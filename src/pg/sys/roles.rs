@@ -1,0 +1,45 @@
+//! Roles: who asks, who is a member of what, names.
+#![allow(unsafe_code)] // ◆ membership and user look-ups
+
+use pgrx::pg_sys;
+
+/// The user who called a SECURITY DEFINER function: the session's current user outside of it (SET ROLE counts).
+pub fn caller() -> pg_sys::Oid {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::GetOuterUserId() }
+}
+
+/// The user whose rights are in force right now.
+pub fn current() -> pg_sys::Oid {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::GetUserId() }
+}
+
+/// Whom this session logged in as, and whom it says it is.
+pub fn session() -> [pg_sys::Oid; 2] {
+    // SAFETY: read variables of the backend.
+    unsafe { [pg_sys::GetAuthenticatedUserId(), pg_sys::GetSessionUserId()] }
+}
+
+/// Whether `member` is `role` or a member of it by any path. A superuser gets no shortcut.
+pub fn is_member(member: pg_sys::Oid, role: pg_sys::Oid) -> bool {
+    // SAFETY: syscache look-ups inside a transaction; unknown roles are nobody's members.
+    unsafe { pg_sys::is_member_of_role_nosuper(member, role) }
+}
+
+/// The role's name, `None` when there is no such role.
+pub fn name(role: pg_sys::Oid) -> Option<String> {
+    // SAFETY: noerr = true gives NULL for an unknown role; the text is palloc'd.
+    unsafe {
+        let name = pg_sys::GetUserNameFromId(role, true);
+        (!name.is_null()).then(|| std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned())
+    }
+}
+
+/// The role of that name, `None` when there is none.
+pub fn by_name(name: &str) -> Option<pg_sys::Oid> {
+    let name = std::ffi::CString::new(name).ok()?;
+    // SAFETY: missing_ok = true gives InvalidOid for an unknown role.
+    let role = unsafe { pg_sys::get_role_oid(name.as_ptr(), true) };
+    (role != pg_sys::InvalidOid).then_some(role)
+}

@@ -1,0 +1,108 @@
+//! Ending the sessions of a suspended sub-processor, at commit.
+//!
+//! Sessions are signalled after the new state is committed and the shared generation has moved, so a client that
+//! reconnects at once meets the new state. A session that the walk does not see yet (it has not authenticated) runs its
+//! first statement after the commit, and that is refused with AL006. Nothing is signalled when the transaction, or the
+//! subtransaction that suspended, is rolled back.
+#![allow(unsafe_code)] // ◆ transaction callbacks, the process array, signals
+
+use crate::pg::{error, shared};
+use crate::pure::error::{Error, Kind};
+use pgrx::{pg_guard, pg_sys};
+use std::cell::{Cell, RefCell};
+use std::ffi::c_void;
+
+thread_local! {
+    /// Whose sessions end when this transaction commits, with the subtransaction that said so.
+    static DOOMED: RefCell<Vec<(pg_sys::SubTransactionId, Vec<pg_sys::Oid>)>> = const { RefCell::new(Vec::new()) };
+    static REGISTERED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Ends every session that logged in as one of `roles`, when this transaction commits; our own excepted. Gives how many
+/// there are now.
+pub fn end_at_commit(roles: Vec<pg_sys::Oid>) -> i32 {
+    if !REGISTERED.with(|r| r.replace(true)) {
+        // SAFETY: registered once; the callbacks live as long as the library.
+        unsafe {
+            pg_sys::RegisterXactCallback(Some(at_end), std::ptr::null_mut());
+            pg_sys::RegisterSubXactCallback(Some(at_end_of_sub), std::ptr::null_mut());
+        }
+    }
+    let there = pids(&roles).len();
+    // SAFETY: reads a variable of the backend.
+    let sub = unsafe { pg_sys::GetCurrentSubTransactionId() };
+    DOOMED.with(|d| d.borrow_mut().push((sub, roles)));
+    i32::try_from(there).unwrap_or(i32::MAX)
+}
+
+/// Process ids of all sessions of these roles but our own. Reads no catalog and waits for nothing but a short shared
+/// lock: it runs after the commit, where nothing may fail.
+fn pids(roles: &[pg_sys::Oid]) -> Vec<i32> {
+    let mut found = Vec::new();
+    // SAFETY: the process array is fixed shared memory. Two words per entry are read without its lock, each whole. An
+    // entry that is free keeps the pid of the session it had, which may be anybody's by now; so the pid is looked up
+    // among the live sessions, and must be this entry's. pg_terminate_backend has the same window before its signal.
+    unsafe {
+        let procs = pg_sys::ProcGlobal;
+        let me = pg_sys::MyProcPid;
+        for i in 0..(*procs).allProcCount as usize {
+            let entry = (*procs).allProcs.add(i);
+            let role = std::ptr::read_volatile(&raw const (*entry).roleId);
+            let pid = std::ptr::read_volatile(&raw const (*entry).pid);
+            if pid > 0 && pid != me && roles.contains(&role) && pg_sys::BackendPidGetProc(pid) == entry {
+                found.push(pid);
+            }
+        }
+    }
+    found
+}
+
+/// Takes back what was asked in a transaction that ends, or does it.
+#[pg_guard]
+unsafe extern "C-unwind" fn at_end(event: pg_sys::XactEvent::Type, _arg: *mut c_void) {
+    use pg_sys::XactEvent::{
+        XACT_EVENT_ABORT, XACT_EVENT_COMMIT, XACT_EVENT_PARALLEL_ABORT, XACT_EVENT_PREPARE, XACT_EVENT_PRE_PREPARE,
+    };
+    match event {
+        XACT_EVENT_COMMIT => {
+            let doomed = DOOMED.with(|d| std::mem::take(&mut *d.borrow_mut()));
+            if doomed.is_empty() {
+                return;
+            }
+            // other callbacks may publish it later than this one runs; twice does no harm
+            shared::end_of_transaction(true);
+            for pid in doomed.iter().flat_map(|(_, roles)| pids(roles)) {
+                // SAFETY: SIGTERM to a backend of this server is what pg_terminate_backend sends.
+                unsafe { libc::kill(pid, libc::SIGTERM) };
+            }
+        }
+        XACT_EVENT_PRE_PREPARE if DOOMED.with(|d| !d.borrow().is_empty()) => {
+            let error = Error::new(Kind::Unsupported, "a transaction that suspends a sub-processor cannot be prepared")
+                .hint("COMMIT it instead");
+            // SAFETY: nothing here owns anything; the transaction can still abort at this point.
+            unsafe { error::raise(error) }
+        }
+        XACT_EVENT_ABORT | XACT_EVENT_PARALLEL_ABORT | XACT_EVENT_PREPARE => DOOMED.with(|d| d.borrow_mut().clear()),
+        _ => {}
+    }
+}
+
+/// A subtransaction that is rolled back ends nothing; one that ends well hands over to its parent.
+#[pg_guard]
+unsafe extern "C-unwind" fn at_end_of_sub(
+    event: pg_sys::SubXactEvent::Type,
+    mine: pg_sys::SubTransactionId,
+    parent: pg_sys::SubTransactionId,
+    _arg: *mut c_void,
+) {
+    DOOMED.with(|d| {
+        let mut doomed = d.borrow_mut();
+        match event {
+            pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => doomed.retain(|(sub, _)| *sub != mine),
+            pg_sys::SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => {
+                doomed.iter_mut().filter(|(sub, _)| *sub == mine).for_each(|(sub, _)| *sub = parent);
+            }
+            _ => {}
+        }
+    });
+}

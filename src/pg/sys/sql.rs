@@ -1,0 +1,137 @@
+//! SPI for administrative functions: typed rows, one meaning for every text, and work that is undone afterwards.
+//!
+//! Everything here runs read-write with a fresh snapshot per statement, so it sees what was committed while it waited
+//! for a lock. It therefore takes a transaction id: never call it from a hook, a view's function or a standby.
+#![allow(unsafe_code)] // ◆ internal subtransactions, a nest of settings
+
+use crate::pure::error::{Error, Kind, Result};
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys::panic::CaughtError;
+use pgrx::spi::{SpiError, SpiHeapTupleData};
+use pgrx::{pg_sys, FromDatum, IntoDatum, Spi};
+use std::any::Any;
+use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
+
+/// A parameter of a statement.
+pub type Arg<'a> = DatumWithOid<'a>;
+
+/// A parameter, from any value pgrx converts; `None` is NULL.
+pub fn arg<'a, T: IntoDatum>(value: T) -> Arg<'a> {
+    DatumWithOid::from(value)
+}
+
+/// A row of a result; columns are counted from 1.
+pub struct Row<'a>(&'a SpiHeapTupleData<'a>);
+
+impl Row<'_> {
+    /// A column, `None` when NULL.
+    pub fn get<T: FromDatum + IntoDatum>(&self, column: usize) -> Result<Option<T>> {
+        self.0.get(column).map_err(|e| broken(&e))
+    }
+
+    /// A column that is never NULL.
+    pub fn need<T: FromDatum + IntoDatum>(&self, column: usize) -> Result<T> {
+        self.get(column)?
+            .ok_or_else(|| Error::new(Kind::Corrupt, format!("column {column} of a catalog query is null")))
+    }
+}
+
+/// SPI itself failed, which no correct statement of ours makes it do. An ERROR in a statement comes as a panic instead
+/// and keeps its own code.
+fn broken(error: &SpiError) -> Error {
+    Error::new(Kind::Corrupt, format!("a query on the catalog failed: {error}"))
+}
+
+/// Runs one statement and gives the number of rows it touched or returned.
+pub fn run(statement: &str, args: &[Arg]) -> Result<usize> {
+    Spi::connect_mut(|client| client.update(statement, None, args).map(|table| table.len())).map_err(|e| broken(&e))
+}
+
+/// Runs one statement and reads every row it returns.
+pub fn rows<T>(statement: &str, args: &[Arg], mut read: impl FnMut(&Row) -> Result<T>) -> Result<Vec<T>> {
+    Spi::connect_mut(|client| {
+        let table = client.update(statement, None, args).map_err(|e| broken(&e))?;
+        table.map(|row| read(&Row(&row))).collect()
+    })
+}
+
+/// Runs one statement and reads its first row, if there is one.
+pub fn first<T>(statement: &str, args: &[Arg], read: impl FnMut(&Row) -> Result<T>) -> Result<Option<T>> {
+    rows(statement, args, read).map(|rows| rows.into_iter().next())
+}
+
+/// What could change the meaning of a text that is read or printed here. The functions' own declarations fix
+/// search_path already; here it is fixed for whoever calls from elsewhere.
+const SETTINGS: [(&std::ffi::CStr, &std::ffi::CStr); 7] = [
+    (c"search_path", c"pg_catalog, pg_temp"),
+    (c"datestyle", c"ISO, YMD"),
+    (c"intervalstyle", c"postgres"),
+    (c"timezone", c"UTC"),
+    (c"extra_float_digits", c"1"),
+    (c"standard_conforming_strings", c"on"),
+    (c"check_function_bodies", c"on"),
+];
+
+/// Runs `body` under settings that give every text one meaning, whatever the session's are; they come back after it.
+pub fn settled<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    // SAFETY: a nest of settings is closed below, or by the (sub)transaction's abort when the body raises.
+    let level = unsafe { pg_sys::NewGUCNestLevel() };
+    for (name, value) in SETTINGS {
+        // SAFETY: static NUL-terminated texts; a USERSET setting may be saved and set at any time.
+        unsafe {
+            pg_sys::set_config_option(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+        }
+    }
+    let result = body();
+    // SAFETY: closes the nest opened above; true keeps nothing of it, as GUC_ACTION_SAVE restores.
+    unsafe { pg_sys::AtEOXact_GUC(true, level) };
+    result
+}
+
+/// Runs `body` in a subtransaction and rolls that back, however it ended: what it wrote, locked and set is undone, what
+/// it returns stays. Its errors go on.
+pub fn undone<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    subtransaction(body).unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// As [`undone`], but what PostgreSQL itself has to say against the input (SQLSTATE classes 0A, 22, 42 and 54) comes
+/// back as its message, `Err`. Everything else, a cancel or a full disk, goes on as the error it is.
+pub fn refusable<T>(body: impl FnOnce() -> Result<T>) -> Result<std::result::Result<T, String>> {
+    let panic = match subtransaction(body) {
+        Ok(result) => return result.map(Ok),
+        Err(panic) => panic,
+    };
+    if let Some(CaughtError::PostgresError(report)) = panic.downcast_ref::<CaughtError>() {
+        let code = crate::pg::error::unpacked(report.sql_error_code() as i32);
+        if ["0A", "22", "42", "54"].iter().any(|class| code.starts_with(class)) {
+            return Ok(Err(report.message().to_string()));
+        }
+    }
+    resume_unwind(panic)
+}
+
+fn subtransaction<T>(body: impl FnOnce() -> Result<T>) -> std::result::Result<Result<T>, Box<dyn Any + Send>> {
+    // SAFETY: the protocol of PL/pgSQL's exception blocks: begin, keep the caller's memory context, roll back, restore
+    // context and resource owner. pgrx has copied and flushed the error state before an ERROR gets here as a panic.
+    unsafe {
+        let context = pg_sys::CurrentMemoryContext;
+        let owner = pg_sys::CurrentResourceOwner;
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::CurrentMemoryContext = context;
+        let outcome = catch_unwind(AssertUnwindSafe(body));
+        pg_sys::CurrentMemoryContext = context;
+        pg_sys::RollbackAndReleaseCurrentSubTransaction();
+        pg_sys::CurrentMemoryContext = context;
+        pg_sys::CurrentResourceOwner = owner;
+        outcome
+    }
+}

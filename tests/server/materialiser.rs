@@ -1,0 +1,213 @@
+//! The worker that settles the log: it comes back from whatever ends it, settles each record once, and when it cannot
+//! work the gate shuts for sub-processors alone. A settled row that is changed, removed or invented is named.
+
+use crate::cluster::Cluster;
+use crate::fixture::{self, logged, running, VISIBLE};
+use crate::process::{eventually, signal};
+
+const READ: &str = "SELECT id FROM acme.customers";
+
+/// The worker's process id, once it has one.
+fn worker(cluster: &Cluster) -> u32 {
+    eventually("the log worker runs", || {
+        let mut admin = cluster.login("postgres", "postgres", &[]).ok()?;
+        let answer = admin.query("SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'pg_airlock%'");
+        answer.first().first()?.parse().ok()
+    })
+}
+
+/// Waits until every read logged is in the table, and shows that each is there once.
+fn all_settled(cluster: &Cluster) -> i64 {
+    eventually("the worker has settled the log", || {
+        let sql = "SELECT (SELECT count(*) FROM airlock.unsettled_records()), (SELECT count(*) FROM airlock_catalog.read_record)";
+        let row = cluster.admin(sql).rows.remove(0);
+        (row[0].as_deref() == Some("0")).then(|| row[1].as_ref().and_then(|n| n.parse().ok())).flatten()
+    })
+}
+
+fn reads(cluster: &Cluster, name: &str, count: usize) {
+    let mut conn = cluster.connect_as("acme", name);
+    for _ in 0..count {
+        assert_eq!(conn.query(READ).ok().received, VISIBLE);
+    }
+}
+
+#[test]
+fn each_record_is_settled_once_with_its_id_and_hash() {
+    let cluster = running();
+    reads(&cluster, "many", 25);
+    let before = fixture::settled(&cluster, "many", 25);
+    all_settled(&cluster);
+    let after = logged(&cluster, "many");
+    let ids = |rows: &[fixture::Logged]| rows.iter().map(|r| r.get("id").to_string()).collect::<Vec<_>>();
+    assert_eq!(ids(&after), ids(&before), "a read keeps the id it was first shown with");
+    assert!(after.iter().all(|r| !r.get("hash").is_empty()), "settled rows are linked");
+    let gapless = "SELECT min(id) = 1 AND max(id) = count(*) FROM airlock_catalog.read_record";
+    assert_eq!(cluster.admin(gapless).value(), "t");
+    let (ok, bad, message) = fixture::verify(&mut cluster.connect("postgres"));
+    assert!(ok, "{message} at {bad:?}");
+    let access =
+        cluster.admin("SELECT \"column\", reads FROM airlock.field_access WHERE subprocessor = 'acme' AND reads > 0");
+    assert_eq!(
+        access.rows,
+        [vec![Some("id".to_string()), Some("25".to_string())]],
+        "the field access matrix counts them"
+    );
+}
+
+#[test]
+fn a_terminated_worker_comes_back_and_goes_on_where_it_was() {
+    let cluster = running();
+    let first = worker(&cluster);
+    reads(&cluster, "before", 3);
+    cluster.admin(&format!("SELECT pg_terminate_backend({first})"));
+    reads(&cluster, "meanwhile", 3);
+    eventually("another worker", || (worker(&cluster) != first).then_some(()));
+    reads(&cluster, "after", 3);
+    all_settled(&cluster);
+    for name in ["before", "meanwhile", "after"] {
+        assert_eq!(fixture::settled(&cluster, name, 3).len(), 3);
+    }
+    assert!(fixture::verify(&mut cluster.connect("postgres")).0);
+}
+
+#[test]
+fn a_killed_worker_restarts_the_server_and_loses_nothing() {
+    let cluster = running();
+    reads(&cluster, "before", 5);
+    let first = worker(&cluster);
+    signal("KILL", &[first]);
+    eventually("the server has restarted its processes", || {
+        let mut admin = cluster.login("postgres", "postgres", &[]).ok()?;
+        let sql = format!("SELECT 1 FROM pg_stat_activity WHERE backend_type LIKE 'pg_airlock%' AND pid <> {first}");
+        (admin.query(&sql).received == 1).then_some(())
+    });
+    fixture::open(&cluster);
+    reads(&cluster, "after", 2);
+    all_settled(&cluster);
+    assert_eq!((logged(&cluster, "before").len(), logged(&cluster, "after").len()), (5, 2));
+    assert!(fixture::verify(&mut cluster.connect("postgres")).0);
+}
+
+#[test]
+fn a_silent_worker_shuts_the_gate_for_subprocessors_alone() {
+    let mut cluster = fixture::stopped();
+    cluster.set("airlock.max_silence", "2s");
+    cluster.start();
+    fixture::open(&cluster);
+    let frozen = worker(&cluster);
+    signal("STOP", &[frozen]);
+    let mut acme = cluster.connect_as("acme", "shut");
+    eventually("scoped reads are refused", || {
+        let answer = acme.query(READ);
+        assert!(matches!(answer.code(), "" | "AL005"), "{answer:?}");
+        (answer.code() == "AL005" && answer.received == 0).then_some(())
+    });
+    assert_eq!(cluster.sql("clerk", "SELECT count(*) FROM public.customers").value(), "100", "others read on");
+    assert_eq!(cluster.sql("app", "SELECT ssn::text FROM public.customers WHERE id = 1").value(), "CANARYMASK_e0001");
+    signal("CONT", &[frozen]);
+    eventually("the gate opens again", || acme.query(READ).error.is_none().then_some(()));
+}
+
+#[test]
+fn rows_changed_removed_or_invented_are_named() {
+    let cluster = running();
+    reads(&cluster, "history", 6);
+    fixture::settled(&cluster, "history", 6);
+    let last = all_settled(&cluster);
+    assert!(last >= 12, "intents and outcomes: {last}");
+    let row = |what: &str| format!("UPDATE airlock_catalog.read_record SET {what}");
+    // what is done, and which ids may be named for it
+    let cases: Vec<(String, Vec<i64>)> = vec![
+        (row("rows_sent = 1 WHERE id = 4"), vec![4]),
+        (row("statement = 'SELECT nothing' WHERE id = 5"), vec![5]),
+        (row("subprocessor = 'globex' WHERE id = 1"), vec![1]),
+        (row("columns = '{}' WHERE id = 7"), vec![7]),
+        (row("logged_at = logged_at + interval '1 microsecond' WHERE id = 3"), vec![3]),
+        (row("hash = NULL WHERE id = 6"), vec![6]),
+        (row("hash = sha256('x') WHERE id = 6"), vec![6]),
+        (row("detail = 'more' WHERE id = 2"), vec![2]),
+        ("DELETE FROM airlock_catalog.read_record WHERE id = 5".into(), vec![5, 6]),
+        ("DELETE FROM airlock_catalog.read_record WHERE id = 1".into(), vec![1, 2]),
+        (format!("DELETE FROM airlock_catalog.read_record WHERE id = {last}"), vec![last, last - 1]),
+        ("TRUNCATE airlock_catalog.read_record".into(), vec![1, last]),
+        (invent(last + 1), vec![last + 1]),
+        // the gap is closed again: everything after the removed row moves up by one
+        (format!("DELETE FROM airlock_catalog.read_record WHERE id = 5; {}", row("id = id - 1000 WHERE id > 5; UPDATE airlock_catalog.read_record SET id = id + 999 WHERE id < 0")), vec![5]),
+        // two rows change places
+        (row("id = CASE id WHEN 3 THEN -4 ELSE -3 END WHERE id IN (3, 4); UPDATE airlock_catalog.read_record SET id = -id WHERE id < 0"), vec![3]),
+    ];
+    let mut admin = cluster.connect("postgres");
+    for (change, named) in cases {
+        admin.query("BEGIN").ok();
+        admin.query(&change).ok();
+        let (ok, bad, message) = fixture::verify(&mut admin);
+        admin.query("ROLLBACK").ok();
+        assert!(!ok, "unnoticed: {change}");
+        assert!(bad.is_some_and(|id| named.contains(&id)), "{change}: {bad:?} named instead of {named:?}: {message}");
+        assert!(!message.is_empty());
+    }
+    let (ok, _, message) = fixture::verify(&mut admin);
+    assert!(ok, "control: untouched it verifies: {message}");
+}
+
+/// A row that nobody wrote, at this id: a copy of row 3.
+fn invent(id: i64) -> String {
+    format!(
+        "INSERT INTO airlock_catalog.read_record SELECT {id}, kind, logged_at, backend_start, backend_pid, statement_no + 1000, subprocessor,
+         contract, login_role, session_role, acting_role, client_addr, tls, application_name, database, views, columns, purpose, statement,
+         outcome, sqlstate, rows_sent, bytes_sent, duration_us, detail, hash FROM airlock_catalog.read_record WHERE id = 3"
+    )
+}
+
+#[test]
+fn reads_that_leave_no_transaction_are_settled_too() {
+    let cluster = running();
+    let mut conn = cluster.connect_as("acme", "traceless");
+    for statements in [
+        ["BEGIN READ ONLY", READ, "ROLLBACK"],
+        ["BEGIN", READ, "ROLLBACK"],
+        ["BEGIN", "SELECT 1 / (id - 1) FROM acme.customers", "ROLLBACK"],
+    ] {
+        statements.iter().for_each(|sql| drop(conn.query(sql)));
+    }
+    fixture::settled(&cluster, "traceless", 3);
+    all_settled(&cluster);
+    let sql =
+        "SELECT count(*) FROM airlock_catalog.read_record WHERE application_name = 'traceless' AND kind = 'intent'";
+    assert_eq!(cluster.admin(sql).value(), "3");
+}
+
+#[test]
+fn a_standby_refuses_scoped_reads_and_serves_the_rest() {
+    let cluster = running();
+    reads(&cluster, "primary", 2);
+    fixture::settled(&cluster, "primary", 2);
+    let mut standby = cluster.standby();
+    standby.start();
+    eventually("the standby has caught up", || {
+        let mut clerk = standby.login("clerk", crate::cluster::DATABASE, &[]).ok()?;
+        (clerk.query("SELECT count(*) FROM public.customers").rows.first()?[0].as_deref() == Some("100")).then_some(())
+    });
+    assert_eq!(standby.admin("SELECT pg_is_in_recovery()").value(), "t");
+    let answer = standby.sql("acme", READ);
+    assert_eq!((answer.code(), answer.received), ("AL005", 0), "{answer:?}");
+    assert!(fixture::leaked(&answer).is_none());
+    assert_eq!(standby.sql("acme", "SELECT note FROM public.customers").code(), "42501", "contained there as well");
+    reads(&cluster, "primary still", 1);
+}
+
+#[test]
+fn settled_reads_survive_a_restart() {
+    let mut cluster = running();
+    reads(&cluster, "old", 4);
+    fixture::settled(&cluster, "old", 4);
+    let ids = |c: &Cluster| logged(c, "old").iter().map(|r| r.get("id").to_string()).collect::<Vec<_>>();
+    let before = ids(&cluster);
+    cluster.restart();
+    fixture::open(&cluster);
+    reads(&cluster, "new", 1);
+    all_settled(&cluster);
+    assert_eq!(ids(&cluster), before);
+    assert!(fixture::verify(&mut cluster.connect("postgres")).0);
+}
