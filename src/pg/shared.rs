@@ -64,6 +64,12 @@ pub fn forget() {
     LOCAL_EPOCH.with(|e| e.set(e.get() + 1));
 }
 
+/// Whether this transaction changed something that others cache; it cannot be prepared then, since nobody would tell
+/// them at COMMIT PREPARED.
+pub fn has_changed() -> bool {
+    CHANGED.with(Cell::get)
+}
+
 /// End of a transaction: publishes the change, or forgets what was taken back. Called by the transaction callback.
 pub fn end_of_transaction(committed: bool) {
     if CHANGED.with(|c| c.replace(false)) {

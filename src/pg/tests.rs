@@ -29,6 +29,7 @@ mod tests {
                    (SELECT string_agg(coalesce(nullif(a.grantee, 0)::regrole::text, 'public') || '=' || a.privilege_type, ',' ORDER BY a.grantee::regrole::text)
                       FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee <> p.proowner)) AS line
             FROM member m JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid
+           WHERE p.pronamespace <> 'tests'::regnamespace
           UNION ALL
           SELECT format('%s %s acl %s', CASE c.relkind WHEN 'r' THEN 'table' WHEN 'v' THEN 'view' WHEN 'S' THEN 'sequence' ELSE c.relkind::text END,
                    c.oid::regclass,

@@ -342,6 +342,18 @@ unsafe extern "C-unwind" fn access(
 unsafe extern "C-unwind" fn transaction_ends(event: pg_sys::XactEvent::Type, _: *mut c_void) {
     use pg_sys::XactEvent as E;
     let committed = match event {
+        E::XACT_EVENT_PRE_PREPARE if shared::has_changed() => {
+            // SAFETY: raises before anything is prepared; the frame owns nothing.
+            unsafe {
+                crate::pg::error::raise(
+                    Error::new(
+                        Kind::Unsupported,
+                        "cannot PREPARE a transaction that changed keys, scopes or sub-processors",
+                    )
+                    .hint("COMMIT it"),
+                )
+            }
+        }
         E::XACT_EVENT_COMMIT => true,
         E::XACT_EVENT_ABORT => false,
         _ => return,

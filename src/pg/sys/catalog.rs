@@ -263,7 +263,7 @@ pub fn fingerprint(view: pg_sys::Oid, inner: pg_sys::Oid) -> Result<String> {
     let mut hash = Sha256::new();
     for oid in [view, inner] {
         let parts = sql::settled(|| {
-            sql::first(
+            sql::look(
                 "SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, c.relkind::pg_catalog.text,
                         pg_catalog.pg_get_userbyid(c.relowner)::pg_catalog.text,
                         pg_catalog.array_to_string(c.reloptions, ','), pg_catalog.pg_get_viewdef(c.oid)

@@ -60,6 +60,14 @@ pub fn first<T>(statement: &str, args: &[Arg], read: impl FnMut(&Row) -> Result<
     rows(statement, args, read).map(|rows| rows.into_iter().next())
 }
 
+/// As [`first`] for a SELECT that must take no transaction id: it works on a standby too.
+pub fn look<T>(select: &str, args: &[Arg], mut read: impl FnMut(&Row) -> Result<T>) -> Result<Option<T>> {
+    Spi::connect(|client| {
+        let mut table = client.select(select, Some(1), args).map_err(|e| broken(&e))?;
+        table.next().map(|row| read(&Row(&row))).transpose()
+    })
+}
+
 /// What could change the meaning of a text that is read or printed here. The functions' own declarations fix
 /// search_path already; here it is fixed for whoever calls from elsewhere.
 const SETTINGS: [(&std::ffi::CStr, &std::ffi::CStr); 7] = [

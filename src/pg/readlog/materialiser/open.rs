@@ -39,15 +39,17 @@ impl OpenReads {
         }
     }
 
-    /// Whether it is time to look for backends that are gone.
+    /// Whether there is something to do: to look for backends that are gone, or to end what they left open.
     pub fn due(&self) -> bool {
-        !self.loaded || (!self.reads.is_empty() && self.looked.is_none_or(|t| t.elapsed() >= EVERY))
+        !self.loaded
+            || !self.doomed.is_empty()
+            || (!self.reads.is_empty() && self.looked.is_none_or(|t| t.elapsed() >= EVERY))
     }
 
     /// Looks for backends that are gone, when it is time; the verdict comes with a later [`OpenReads::killed`]. Call it
     /// with all flushed WAL in the table.
     pub fn look(&mut self) -> Result<()> {
-        if !self.due() {
+        if !self.due() || !self.doomed.is_empty() {
             return Ok(());
         }
         self.looked = Some(Instant::now());
