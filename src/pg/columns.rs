@@ -183,7 +183,7 @@ fn encrypt(relation: pg_sys::Oid, column: &str, key: &str, searchable: bool) -> 
     notice(
         Error::new(Kind::State, format!("{named} is encrypted from WAL position {lsn}, {time}"))
             .detail("WAL, its archive, backups, replicas' WAL and server logs from before then still hold the plaintext, and so do free space in pg_statistic and the file system's freed blocks.")
-            .hint("Once this is committed: VACUUM pg_statistic, take a new base backup, and expire the older ones."),
+            .hint("Once this is committed: VACUUM FULL pg_catalog.pg_statistic, take a new base backup, and expire the older ones."),
     );
     Ok(())
 }

@@ -22,7 +22,6 @@ const HOSTILE_GRANTS: &str = "
     GRANT pg_read_server_files, pg_write_server_files, pg_execute_server_program TO acme;
     GRANT app, clerk, airlock_admin, airlock_auditor, airlock_view_owner TO acme;
     GRANT SELECT ON pg_catalog.pg_authid, pg_catalog.pg_statistic, pg_catalog.pg_largeobject TO acme;
-    SELECT airlock.grant_decrypt('pii', 'acme'), airlock.grant_decrypt('money', 'acme');
     ALTER ROLE acme CREATEDB CREATEROLE BYPASSRLS";
 
 /// What a privileged function of the application does; PUBLIC may call it.

@@ -122,7 +122,7 @@ fn rows_changed_removed_or_invented_are_named() {
         (row("rows_sent = 1 WHERE id = 4"), vec![4]),
         (row("statement = 'SELECT nothing' WHERE id = 5"), vec![5]),
         (row("subprocessor = 'globex' WHERE id = 1"), vec![1]),
-        (row("columns = '{}' WHERE id = 7"), vec![7]),
+        (row("columns = '{acme.customers.none}' WHERE id = 7"), vec![7]),
         (row("logged_at = logged_at + interval '1 microsecond' WHERE id = 3"), vec![3]),
         (row("hash = NULL WHERE id = 6"), vec![6]),
         (row("hash = sha256('x') WHERE id = 6"), vec![6]),

@@ -129,6 +129,8 @@ fn encrypt_column_leaves_no_plaintext_in_the_table_and_its_statistics() {
     let sentinel = format!("SENTINEL.before.{}", std::process::id());
     write(&cluster, "public.open", &sentinel);
     cluster.admin("SELECT airlock.encrypt_column('public.open', 'secret', key => 'pii', searchable => true)");
+    // as the notice says: the rows that ANALYZE wrote are deleted, their bytes go with the file
+    cluster.admin("VACUUM FULL pg_catalog.pg_statistic");
     cluster.admin("CHECKPOINT");
     // WAL and backups of before are said to hold it still; the table and its statistics must not
     assert_eq!(files_with(sentinel.as_bytes(), &cluster.data().join("base")), Vec::<PathBuf>::new());

@@ -99,8 +99,9 @@ fn gone(id: i32) -> Error {
 /// A read that the contract refuses leaves a `denied` record. AL005 when no record can be kept, AL006 to AL009 when the
 /// contract says no.
 pub fn arm(run: Run, level: i32, mut intent: Record, scopes: Vec<i32>, connection: &Connection) -> Result<()> {
-    super::materialiser::health()?;
+    // keys first: locked is the cause then, and that the worker stands still its consequence
     let sealer = Rc::new(Sealer::new()?);
+    super::materialiser::health()?;
     let registry = registry::current()?;
     intent.statement_id.n = STATE.with(|s| {
         let mut state = s.borrow_mut();
@@ -208,6 +209,22 @@ pub fn aborted(level: i32) -> Result<()> {
 /// A subtransaction committed: its open cursors now belong to the parent.
 pub fn subcommitted(level: i32) {
     STATE.with(|s| s.borrow_mut().reads.iter_mut().filter(|r| r.level >= level).for_each(|r| r.level = level - 1));
+}
+
+/// The armed runs that are in the middle of something, innermost last.
+pub fn running() -> Vec<Run> {
+    STATE.with(|s| {
+        let state = s.borrow();
+        let mut runs: Vec<Run> = Vec::new();
+        for frame in &state.frames {
+            if let Frame::Executor(run) = frame {
+                if !runs.contains(run) && state.reads.iter().any(|r| r.run == *run) {
+                    runs.push(*run);
+                }
+            }
+        }
+        runs
+    })
 }
 
 /// The backend exits with statements open.

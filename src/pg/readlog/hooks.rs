@@ -392,8 +392,19 @@ unsafe extern "C-unwind" fn subtransaction_ends(
 }
 
 unsafe extern "C-unwind" fn exiting(_: c_int, _: pg_sys::Datum) {
-    // SAFETY: called once, early in process exit, while WAL can still be written.
-    unsafe { run(armed::exiting) }
+    // SAFETY: called once, early in process exit, while WAL can still be written. A FATAL error unwinds nothing: what was
+    // running is on the stack still, its QueryDesc and estate with it.
+    unsafe {
+        run(|| {
+            for running in armed::running() {
+                let estate = (*(running as *const pg_sys::QueryDesc)).estate;
+                if !estate.is_null() {
+                    armed::add_rows(running, (*estate).es_processed);
+                }
+            }
+            armed::exiting()
+        });
+    }
 }
 
 /// `SECURITY LABEL FOR airlock`: for superusers only, as a restored dump of roles needs it.
