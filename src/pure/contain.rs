@@ -222,7 +222,7 @@ const SETTINGS: [&str; 67] = [
 ];
 
 /// May a sub-processor's session set this? Names are compared without case, as PostgreSQL does. The same answer holds
-/// for SET, start-up options, role defaults and [`set_config`].
+/// for SET, start-up options and role defaults.
 ///
 /// # Errors
 /// `AL007` with the name.
@@ -237,20 +237,6 @@ pub fn setting(name: &str) -> Result<()> {
     };
     Err(Error::new(Kind::OutsideScope, format!("setting {} is outside the scope of a sub-processor", shown(name)))
         .hint(hint))
-}
-
-/// May a user-written `set_config(name, …)` run? Only with a constant name that SET would take: Django and pgAdmin set
-/// the time zone this way. [`function`] refuses the function as such; the pg half asks here instead when it finds the
-/// call with a constant first argument. `None` is a name that is no constant.
-///
-/// # Errors
-/// `AL007`.
-pub fn set_config(name: Option<&str>) -> Result<()> {
-    match name {
-        Some(name) => setting(name),
-        None => Err(Error::new(Kind::OutsideScope, "set_config with a computed name is outside the scope")
-            .hint("write the name of the setting as a constant, or use SET")),
-    }
 }
 
 /// A function that the user wrote into a query, by call, operator, cast or aggregate.

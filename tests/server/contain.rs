@@ -161,7 +161,8 @@ fn function_call_messages_are_refused() {
         ("airlock.create_key(text,text,integer)", &["mine", "text", "16"]),
     ] {
         let answer = cluster.connect("acme").call(oid(function), arguments);
-        assert_eq!((answer.code(), leaked(&answer)), ("AL007", None), "{function}: {answer:?}");
+        // what PostgreSQL grants to no one it refuses before we are asked
+        assert!(["AL007", "42501"].contains(&answer.code()) && leaked(&answer).is_none(), "{function}: {answer:?}");
     }
     // the same message works for somebody else, so it is well made
     let answer = cluster.connect("clerk").call(oid("pg_catalog.pg_advisory_lock(bigint)"), &["42"]).ok();
