@@ -2,7 +2,7 @@
 CREATE TABLE passengers (
   id       integer PRIMARY KEY,
   name     text NOT NULL,
-  sex      text NOT NULL,
+  sex       text,
   born     date,
   class    integer NOT NULL,
   fare     numeric NOT NULL,
