@@ -52,7 +52,7 @@ test: setup fmt-check lint test-pure test-pg server-install server-install-no-fl
 
 .PHONY: setup
 setup: ## install what is missing: Debian packages, cargo-pgrx, its configuration
-	@command -v cargo >/dev/null || { echo "cargo is not on the PATH: install Rust 1.88 or newer, https://rustup.rs" >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo "cargo is not on the PATH: install Rust 1.88 or newer" >&2; exit 1; }
 	@missing=; for p in $(PACKAGES); do \
 	  [[ "$$(dpkg-query -W -f '$${Status}' $$p 2>/dev/null || true)" == *"ok installed" ]] || missing+=" $$p"; done; \
 	if [ -n "$$missing" ]; then \

@@ -110,6 +110,27 @@ fn a_silent_worker_shuts_the_gate_for_subprocessors_alone() {
 }
 
 #[test]
+fn a_backlog_over_its_limit_shuts_the_gate_for_subprocessors_alone() {
+    let mut cluster = fixture::stopped();
+    cluster.set("airlock.backlog_limit", "16MB");
+    cluster.set("airlock.max_silence", "1d");
+    cluster.start();
+    fixture::open(&cluster);
+    let mut acme = cluster.connect_as("acme", "backlog");
+    assert_eq!(acme.query(READ).code(), "");
+    let frozen = worker(&cluster);
+    signal("STOP", &[frozen]);
+    assert_eq!(acme.query(READ).code(), "", "a worker that stands still is no backlog yet");
+    cluster.admin("SELECT pg_logical_emit_message(false, 'load', repeat('x', 1000000)) FROM generate_series(1, 20)");
+    cluster.admin("CHECKPOINT");
+    let answer = acme.query(READ);
+    assert_eq!((answer.code(), answer.received), ("AL005", 0), "{answer:?}");
+    assert_eq!(cluster.sql("clerk", "SELECT count(*) FROM public.customers").value(), "100", "others read on");
+    signal("CONT", &[frozen]);
+    eventually("the gate opens again", || acme.query(READ).error.is_none().then_some(()));
+}
+
+#[test]
 fn rows_changed_removed_or_invented_are_named() {
     let cluster = running();
     reads(&cluster, "history", 6);

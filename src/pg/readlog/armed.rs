@@ -243,6 +243,7 @@ fn take(which: impl Fn(&Read) -> bool) -> Vec<Read> {
 }
 
 fn write(ended: Vec<Read>, forced: Option<Outcome>) -> Result<()> {
+    let mut first = Ok(());
     for read in ended {
         let at = sys::now();
         let duration = at - read.intent.at;
@@ -264,9 +265,14 @@ fn write(ended: Vec<Read>, forced: Option<Outcome>) -> Result<()> {
             columns: Vec::new(),
             ..read.intent
         };
-        let lsn = read.sealer.append(&record)?;
-        shared::outcome_written(lsn);
-        wal::nudge(lsn);
+        match read.sealer.append(&record) {
+            Ok(lsn) => {
+                shared::outcome_written(lsn);
+                wal::nudge(lsn);
+            }
+            // the others' outcomes are still worth writing; a missing one leaves its read open in the log
+            Err(error) => first = first.and(Err(error)),
+        }
     }
-    Ok(())
+    first
 }
