@@ -1,10 +1,11 @@
 //! Containment of a sub-processor's session: parse trees, permission lists and function calls, read off Postgres and
 //! put before `pure::contain`. Called by the hooks, only in such sessions.
 #![allow(unsafe_code)] // ◆ parse tree nodes
+#![allow(ffi_unwind_calls)] // reason: the tree walkers' callbacks call back into the walkers, see compat.rs
 
 use crate::pg::readlog::drift::view_owner;
 use crate::pg::registry::{self, Registry};
-use crate::pg::sys::{list, scan};
+use crate::pg::sys::{compat, list, scan, settings};
 use crate::pure::contain::{self, Function, Statement, TransactionKind, Volatility};
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::pg_sys;
@@ -12,6 +13,9 @@ use std::ffi::{c_void, CStr};
 
 /// First OID that is not part of PostgreSQL itself (`FirstNormalObjectId`).
 const FIRST_NORMAL: u32 = 16384;
+
+/// The role `pg_read_all_stats` (`ROLE_PG_READ_ALL_STATS`).
+const READ_ALL_STATS: pg_sys::Oid = pg_sys::Oid::from_u32(3375);
 
 /// `pg_statistic_ext_data` (`StatisticExtDataRelationId`).
 const STATISTIC_EXT_DATA: pg_sys::Oid = pg_sys::Oid::from_u32(3429);
@@ -49,7 +53,7 @@ pub unsafe fn utility(node: *mut pg_sys::Node) -> Result<()> {
                 let options = (*node.cast::<pg_sys::DeclareCursorStmt>()).options as u32;
                 contain::statement(&Statement::DeclareCursor { hold: options & pg_sys::CURSOR_OPT_HOLD != 0 })
             }
-            T::T_FetchStmt => contain::statement(&Statement::Fetch),
+            T::T_FetchStmt => fetch(&*node.cast::<pg_sys::FetchStmt>()),
             T::T_ClosePortalStmt => contain::statement(&Statement::ClosePortal),
             T::T_PrepareStmt => contain::statement(&Statement::Prepare),
             T::T_ExecuteStmt => contain::statement(&Statement::Execute),
@@ -76,6 +80,17 @@ fn transaction(kind: pg_sys::TransactionStmtKind::Type) -> TransactionKind {
         K::TRANS_STMT_ROLLBACK_PREPARED => TransactionKind::RollbackPrepared,
         _ => TransactionKind::Prepare,
     }
+}
+
+/// FETCH and MOVE, but not from a cursor WITH HOLD: none can be declared here, so it is from before, as another role, and
+/// is served from a store that no executor hook sees.
+unsafe fn fetch(statement: &pg_sys::FetchStmt) -> Result<()> {
+    // SAFETY: GetPortalByName gives NULL for an unknown name.
+    let held = unsafe {
+        let portal = pg_sys::GetPortalByName(statement.portalname);
+        !portal.is_null() && (*portal).cursorOptions as u32 & pg_sys::CURSOR_OPT_HOLD != 0
+    };
+    contain::statement(if held { &Statement::DeclareCursor { hold: true } } else { &Statement::Fetch })
 }
 
 unsafe fn set(statement: &pg_sys::VariableSetStmt) -> Result<()> {
@@ -123,9 +138,7 @@ pub unsafe fn query(query: *mut pg_sys::Query) -> Result<()> {
         if (*query).hasModifyingCTE {
             contain::statement(&Statement::Update)?;
         }
-        if pg_sys::Debug_print_plan || pg_sys::Debug_print_parse || pg_sys::Debug_print_rewritten {
-            contain::setting("debug_print_plan")?;
-        }
+        settings::effective()?;
         for function in functions_of(query) {
             self::function(function, false)?;
         }
@@ -147,15 +160,16 @@ unsafe fn functions_of(query: *mut pg_sys::Query) -> Vec<pg_sys::Oid> {
         // SAFETY: Postgres walks its own tree; `found` is passed through.
         unsafe {
             if (*node).type_ == pg_sys::NodeTag::T_Query {
-                return pg_sys::query_tree_walker(node.cast(), Some(walk), found, 0);
+                return compat::raw_query_tree_walker(node.cast(), Some(walk), found, 0);
             }
-            pg_sys::check_functions_in_node(node, Some(collect), found);
-            pg_sys::expression_tree_walker(node, Some(walk), found)
+            compat::raw_check_functions_in_node(node, Some(collect), found);
+            compat::raw_expression_tree_walker(node, Some(walk), found)
         }
     }
     let mut found: Vec<pg_sys::Oid> = Vec::new();
-    // SAFETY: the walk ends before `found` is used again.
-    unsafe { pg_sys::query_tree_walker(query, Some(walk), std::ptr::addr_of_mut!(found).cast(), 0) };
+    let context = std::ptr::addr_of_mut!(found).cast();
+    // SAFETY: the walk ends before `found` is used again; the callbacks' frames own nothing.
+    unsafe { compat::guarded(|| compat::raw_query_tree_walker(query, Some(walk), context, 0)) };
     found.sort_unstable_by_key(|o| o.to_u32());
     found.dedup();
     found
@@ -179,13 +193,23 @@ pub fn function(oid: pg_sys::Oid, inside_view: bool) -> Result<()> {
     if inside_view && schema == "airlock" {
         return Ok(());
     }
+    // what others' sessions run: to whoever may see all of it, it shows their constants
+    // SAFETY: role look-ups inside a transaction.
+    let sees_all = || unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), READ_ALL_STATS) };
+    if name == "pg_stat_get_activity" && builtin(oid) && sees_all() {
+        return Err(outside("a sub-processor that may see all sessions may not look at them")
+            .hint("REVOKE pg_read_all_stats, pg_monitor FROM the sub-processor's role"));
+    }
     let volatility = match volatility {
         b'i' => Volatility::Immutable,
         b's' => Volatility::Stable,
         _ => Volatility::Volatile,
     };
-    let builtin = oid.to_u32() < FIRST_NORMAL;
-    contain::function(&Function { schema: &schema, name: &name, builtin, volatility })
+    contain::function(&Function { schema: &schema, name: &name, builtin: builtin(oid), volatility })
+}
+
+fn builtin(oid: pg_sys::Oid) -> bool {
+    oid.to_u32() < FIRST_NORMAL
 }
 
 /// The permission check of every executor run, nested ones too: only the sub-processor's own views, whatever the view
@@ -229,7 +253,7 @@ unsafe fn may_select(
     }
     if relid.to_u32() < FIRST_NORMAL {
         // through a system view its owner is asked, and the view itself stands in the same list
-        return rte.checkAsUser != pg_sys::InvalidOid && rte.checkAsUser != owner || public_may_read(relid);
+        return rte.checkAsUser != pg_sys::InvalidOid && rte.checkAsUser != owner || public_may_read(rte);
     }
     let Some(registry) = registry else { return false };
     let mine = |scope: &crate::pg::registry::Scope| scope.subprocessor.contract.name == subprocessor;
@@ -242,15 +266,34 @@ unsafe fn may_select(
         && registry.scopes.values().any(|s| mine(s) && (s.relation == relid || s.inner_view == relid))
 }
 
-/// Whether PUBLIC holds SELECT on a catalog, or on some of its columns.
-fn public_may_read(relid: pg_sys::Oid) -> bool {
+/// Whether PUBLIC holds SELECT on a catalog, or on each of the columns that are read of it.
+fn public_may_read(rte: &pg_sys::RangeTblEntry) -> bool {
     let public = pg_sys::InvalidOid;
     let select = pg_sys::ACL_SELECT as pg_sys::AclMode;
-    // SAFETY: ACL look-ups for the pseudo-role PUBLIC (ACL_ID_PUBLIC is 0).
+    let good = pg_sys::AclResult::ACLCHECK_OK;
+    // SAFETY: ACL look-ups for the pseudo-role PUBLIC (ACL_ID_PUBLIC is 0); selectedCols is a bitmapset or NULL.
     unsafe {
-        pg_sys::pg_class_aclcheck(relid, public, select) == pg_sys::AclResult::ACLCHECK_OK
-            || pg_sys::pg_attribute_aclcheck_all(relid, public, select, pg_sys::AclMaskHow::ACLMASK_ANY)
-                == pg_sys::AclResult::ACLCHECK_OK
+        if pg_sys::pg_class_aclcheck(rte.relid, public, select) == good {
+            return true;
+        }
+        let all = |how| pg_sys::pg_attribute_aclcheck_all(rte.relid, public, select, how) == good;
+        let (mut member, mut columns) = (-1, 0);
+        loop {
+            member = pg_sys::bms_next_member(rte.selectedCols, member);
+            if member < 0 {
+                break;
+            }
+            columns += 1;
+            let number = member + pg_sys::FirstLowInvalidHeapAttributeNumber;
+            let readable = match number {
+                0 => all(pg_sys::AclMaskHow::ACLMASK_ALL),
+                n => pg_sys::pg_attribute_aclcheck(rte.relid, n as i16, public, select) == good,
+            };
+            if !readable {
+                return false;
+            }
+        }
+        columns > 0 || all(pg_sys::AclMaskHow::ACLMASK_ANY)
     }
 }
 

@@ -76,6 +76,11 @@ pub struct Registry {
 }
 
 impl Registry {
+    /// The generation it was read at.
+    pub fn generation(&self) -> (u64, u64) {
+        self.generation
+    }
+
     /// The scope whose outer view this relation is.
     pub fn scope_of_view(&self, view: pg_sys::Oid) -> Option<&Rc<Scope>> {
         self.views.get(&view.to_u32()).and_then(|id| self.scopes.get(id))

@@ -4,14 +4,27 @@
 //! |---|---|---|
 //! | generation | any backend | after commit of a change to roles' labels, contracts, scopes, keys, grants |
 //! | heartbeat, settled | the materialiser | every turn of its loop; `settled` after the commit that moved the cursor |
-//! | slot_ok | the materialiser | every turn |
+//! | slot_ok, database | the materialiser | every turn |
+//! | armed | each backend its own word | before it checks the contract of a read; 0 at the end of the transaction |
 //! | outcome | any sub-processor's backend | after it inserted an outcome record, not yet flushed |
 #![allow(unsafe_code)] // ◆ the declaration of shared memory
 
 use pgrx::prelude::*;
 use pgrx::{pg_shmem_init, pg_sys, PGRXSharedMemory, PgAtomic};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::SeqCst};
+
+/// How many backends can be armed at once: one place for each backend id; a backend beyond does not read scoped views.
+pub const PLACES: usize = 4096;
+
+/// One word per backend: its process id and the sub-processor it is armed for.
+struct Armed([AtomicU64; PLACES]);
+
+impl Default for Armed {
+    fn default() -> Self {
+        Armed(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
 
 /// The struct in shared memory.
 #[derive(Default)]
@@ -21,6 +34,8 @@ pub struct Shared {
     settled: AtomicU64,
     slot_ok: AtomicBool,
     outcome: AtomicU64,
+    database: AtomicU32,
+    armed: Armed,
 }
 
 // SAFETY: atomics only, no pointers.
@@ -81,8 +96,9 @@ pub fn end_of_transaction(committed: bool) {
 }
 
 /// The materialiser is alive and has settled the log up to `settled`.
-pub fn beat(now: i64, settled: u64, slot_ok: bool) {
+pub fn beat(now: i64, settled: u64, slot_ok: bool, database: u32) {
     let shared = SHARED.get();
+    shared.database.store(database, SeqCst);
     shared.settled.store(settled, SeqCst);
     shared.slot_ok.store(slot_ok, SeqCst);
     shared.heartbeat.store(now, SeqCst);
@@ -95,6 +111,39 @@ pub fn heartbeat() -> i64 {
     } else {
         0
     }
+}
+
+/// The database whose log the materialiser keeps, 0 for none yet.
+pub fn database() -> u32 {
+    if preloaded() {
+        SHARED.get().database.load(SeqCst)
+    } else {
+        0
+    }
+}
+
+/// Publishes that this backend reads for a sub-processor, so that a suspension finds it. Before the contract is checked:
+/// then either we see the suspension or it sees us. False when there is no place for this backend.
+pub fn publish(backend: i32, pid: i32, subprocessor: i32) -> bool {
+    let Some(place) = usize::try_from(backend).ok().and_then(|b| SHARED.get().armed.0.get(b)) else { return false };
+    place.store((pid as u32 as u64) << 32 | subprocessor as u32 as u64, SeqCst);
+    true
+}
+
+/// This backend reads for nobody any more.
+pub fn unpublish(backend: i32) {
+    if let Some(place) = usize::try_from(backend).ok().and_then(|b| SHARED.get().armed.0.get(b)) {
+        place.store(0, SeqCst);
+    }
+}
+
+/// Process ids of the backends that read for a sub-processor right now, whoever logged in.
+pub fn readers(subprocessor: i32) -> Vec<i32> {
+    if !preloaded() {
+        return Vec::new();
+    }
+    let words = SHARED.get().armed.0.iter().map(|w| w.load(SeqCst));
+    words.filter(|w| *w as u32 as i32 == subprocessor && *w != 0).map(|w| (w >> 32) as i32).collect()
 }
 
 /// WAL position up to which the log is in the table.

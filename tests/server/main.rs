@@ -18,4 +18,5 @@ mod neighbours;
 mod readme;
 mod reads;
 mod sentinel;
+mod switched;
 mod tls;

@@ -91,6 +91,7 @@ struct Ring {
 
 thread_local! {
     static RING: RefCell<Option<Ring>> = const { RefCell::new(None) };
+    static RIGHTS_MOVED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
     static CARRIER: RefCell<Option<(u32, Rc<CarrierKey>)>> = const { RefCell::new(None) };
 }
 
@@ -345,6 +346,9 @@ pub fn may_match(key: &KeyInfo, role: pg_sys::Oid) -> Result<()> {
 }
 
 fn may(key: &KeyInfo, role: pg_sys::Oid, matching: bool) -> Result<()> {
+    if RIGHTS_MOVED.with(|r| r.replace(false)) {
+        forget_rights();
+    }
     let allowed = with(|ring| {
         if let Some(known) = ring.allowed.get(&(key.key_no, role.to_u32(), matching)) {
             return Ok(*known);
@@ -369,7 +373,6 @@ fn may(key: &KeyInfo, role: pg_sys::Oid, matching: bool) -> Result<()> {
             found = true;
             break;
         }
-        // membership may change without us hearing of it in this map, so a yes or no lives one transaction at most
         ring.allowed.insert((key.key_no, role.to_u32(), matching), found);
         Ok(found)
     })?;
@@ -385,7 +388,12 @@ fn may(key: &KeyInfo, role: pg_sys::Oid, matching: bool) -> Result<()> {
     )))
 }
 
-/// Forgets answers about memberships; called at the end of each transaction and when roles change.
+/// Roles or memberships changed: answers about rights are forgotten before the next question. Sets a flag only.
+pub fn rights_moved() {
+    RIGHTS_MOVED.with(|r| r.set(true));
+}
+
+/// Forgets answers about memberships; called at the end of each transaction.
 pub fn forget_rights() {
     RING.with(|r| {
         if let Ok(mut ring) = r.try_borrow_mut() {

@@ -33,7 +33,8 @@ struct Read {
     run: Run,
     level: i32,
     scopes: Vec<i32>,
-    generation: (u64, u64),
+    /// What the contract was last checked against: the registry's generation and the day.
+    checked: ((u64, u64), i32),
     intent: Record,
     sealer: Rc<Sealer>,
     rows: i64,
@@ -44,11 +45,16 @@ struct Read {
 struct State {
     frames: Vec<Frame>,
     reads: Vec<Read>,
+    /// Runs that passed containment when they started.
+    contained: Vec<Run>,
     statements: u64,
+    published: bool,
 }
 
 thread_local! {
-    static STATE: RefCell<State> = const { RefCell::new(State { frames: Vec::new(), reads: Vec::new(), statements: 0 }) };
+    static STATE: RefCell<State> = const {
+        RefCell::new(State { frames: Vec::new(), reads: Vec::new(), contained: Vec::new(), statements: 0, published: false })
+    };
 }
 
 /// Notes that `frame` starts.
@@ -102,6 +108,8 @@ pub fn arm(run: Run, level: i32, mut intent: Record, scopes: Vec<i32>, connectio
     // keys first: locked is the cause then, and that the worker stands still its consequence
     let sealer = Rc::new(Sealer::new()?);
     super::materialiser::health()?;
+    publish(registry::current()?.subprocessors.get(&intent.subprocessor).map_or(0, |s| s.id))?;
+    // read after the publication: a suspension from now on either shows here or finds us
     let registry = registry::current()?;
     intent.statement_id.n = STATE.with(|s| {
         let mut state = s.borrow_mut();
@@ -121,29 +129,83 @@ pub fn arm(run: Run, level: i32, mut intent: Record, scopes: Vec<i32>, connectio
         }
     }
     wal::flush(sealer.append(&intent)?);
-    let generation = shared::generation();
-    let read = Read { run, level, scopes, generation, intent, sealer, rows: 0, sqlstate: None };
+    let checked = (registry.generation(), sys::today());
+    let read = Read { run, level, scopes, checked, intent, sealer, rows: 0, sqlstate: None };
     STATE.with(|s| s.borrow_mut().reads.push(read));
     Ok(())
 }
 
-/// Before each run of an armed statement (each FETCH too): if anything changed since it was armed, the contract is
-/// asked again. AL006 after a suspension, even for a cursor opened before.
-pub fn before_run(run: Run) -> Result<()> {
-    let now = shared::generation();
-    let changed = STATE.with(|s| {
+/// Makes this backend findable for a suspension, whatever its login is.
+fn publish(subprocessor: i32) -> Result<()> {
+    let (backend, pid) = sys::backend();
+    if !shared::publish(backend, pid, subprocessor) {
+        return Err(Error::new(Kind::LogUnavailable, "too many sessions read for sub-processors")
+            .hint("lower max_connections, or the sub-processors' CONNECTION LIMIT"));
+    }
+    STATE.with(|s| s.borrow_mut().published = true);
+    Ok(())
+}
+
+/// The transaction ended: nothing is read for anybody any more.
+pub fn unpublish() {
+    if STATE.with(|s| std::mem::take(&mut s.borrow_mut().published)) {
+        shared::unpublish(sys::backend().0);
+    }
+}
+
+/// Before each run of an armed statement (each FETCH too): the session must still be the sub-processor's, and if anything
+/// changed since, or a day began, the contract is asked again. AL006 after a suspension, even for a cursor opened before.
+pub fn before_run(run: Run, session: Option<&str>) -> Result<()> {
+    let found = STATE.with(|s| {
         let state = s.borrow();
         let read = state.reads.iter().find(|r| r.run == run);
-        read.filter(|r| r.generation != now).map(|r| r.scopes.clone())
+        read.map(|r| (r.checked, r.scopes.clone(), r.intent.subprocessor.clone()))
     });
-    let Some(scopes) = changed else { return Ok(()) };
-    allowed(&*registry::current()?, &scopes, &record_of::connection())?;
+    let Some((checked, scopes, subprocessor)) = found else { return Ok(()) };
+    if session != Some(subprocessor.as_str()) {
+        return Err(Error::new(
+            Kind::OutsideScope,
+            "this cursor was opened as a sub-processor, which the session no longer is",
+        )
+        .hint("SET ROLE back to it, or open the cursor anew"));
+    }
+    if checked == (shared::generation(), sys::today()) {
+        return Ok(());
+    }
+    let registry = registry::current()?;
+    allowed(&registry, &scopes, &record_of::connection())?;
+    with_read(run, |r| r.checked = (registry.generation(), sys::today()));
+    Ok(())
+}
+
+/// Notes that a run passed containment when it started.
+pub fn contain(run: Run) {
     STATE.with(|s| {
-        if let Some(read) = s.borrow_mut().reads.iter_mut().find(|r| r.run == run) {
-            read.generation = now;
+        let mut state = s.borrow_mut();
+        if !state.contained.contains(&run) {
+            state.contained.push(run);
         }
     });
-    Ok(())
+}
+
+/// Whether a run passed containment when it started; one that did not was opened as somebody else.
+pub fn is_contained(run: Run) -> bool {
+    STATE.with(|s| s.borrow().contained.contains(&run))
+}
+
+/// The run ended; true when it was one of ours.
+pub fn forget(run: Run) -> bool {
+    STATE.with(|s| {
+        let mut state = s.borrow_mut();
+        let before = state.contained.len();
+        state.contained.retain(|r| *r != run);
+        before != state.contained.len()
+    })
+}
+
+/// The transaction ended: no run outlives it.
+pub fn forget_all() {
+    STATE.with(|s| s.borrow_mut().contained.clear());
 }
 
 /// Adds the rows that one run produced.

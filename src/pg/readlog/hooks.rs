@@ -6,11 +6,11 @@
 #![allow(unsafe_code)] // ◆ hooks
 #![allow(ffi_unwind_calls)] // reason: predecessors are called as C calls them; no frame here owns anything meanwhile
 
-use super::{armed, identity, record_of};
+use super::{armed, callbacks, identity, record_of};
 use crate::pg::encrypted::ddl;
 use crate::pg::error::{run, unpacked};
 use crate::pg::sys::compat;
-use crate::pg::{contain, keys, registry, shared};
+use crate::pg::{contain, registry};
 use crate::pure::error::{Error, Kind, Result};
 use armed::Frame;
 use pgrx::pg_sys;
@@ -67,9 +67,9 @@ pub fn install() {
         pg_sys::ExecutorEnd_hook = Some(executor_end);
         pg_sys::ProcessUtility_hook = Some(utility);
         pg_sys::object_access_hook = Some(access);
-        pg_sys::RegisterXactCallback(Some(transaction_ends), std::ptr::null_mut());
-        pg_sys::RegisterSubXactCallback(Some(subtransaction_ends), std::ptr::null_mut());
-        pg_sys::register_label_provider(identity::PROVIDER.as_ptr(), Some(relabel));
+        pg_sys::RegisterXactCallback(Some(callbacks::transaction_ends), std::ptr::null_mut());
+        pg_sys::RegisterSubXactCallback(Some(callbacks::subtransaction_ends), std::ptr::null_mut());
+        pg_sys::register_label_provider(identity::PROVIDER.as_ptr(), Some(callbacks::relabel));
     }
 }
 
@@ -84,15 +84,15 @@ fn subprocessor() -> Result<Option<std::rc::Rc<str>>> {
         // SAFETY: once per backend; the callback sets a flag and nothing else.
         unsafe {
             for cache in [pg_sys::SysCacheIdentifier::AUTHOID, pg_sys::SysCacheIdentifier::AUTHMEMMEMROLE] {
-                pg_sys::CacheRegisterSyscacheCallback(cache as c_int, Some(roles_changed), pg_sys::Datum::from(0));
+                pg_sys::CacheRegisterSyscacheCallback(
+                    cache as c_int,
+                    Some(callbacks::roles_changed),
+                    pg_sys::Datum::from(0),
+                );
             }
         }
     }
     identity::subprocessor()
-}
-
-unsafe extern "C-unwind" fn roles_changed(_: pg_sys::Datum, _: c_int, _: u32) {
-    identity::roles_changed();
 }
 
 /// True when the session is a sub-processor's; the slow path of every hook. Raises for a login under two.
@@ -163,10 +163,19 @@ unsafe extern "C-unwind" fn executor_start(desc: *mut pg_sys::QueryDesc, flags: 
     let next = previous().start.unwrap_or(compat::raw_executor_start);
     // SAFETY: as `analyze`.
     unsafe {
+        // a portal that failed in a rolled-back savepoint sees no ExecutorEnd; its address is somebody else's now
+        armed::forget(desc as usize);
+        if armed::is_armed(desc as usize) {
+            run(|| armed::end(desc as usize));
+        }
         if identity::known_other() || !watched() {
             return next(desc, flags);
         }
-        run(|| start(desc, flags));
+        run(|| {
+            start(desc, flags)?;
+            armed::contain(desc as usize);
+            Ok(())
+        });
         let depth = armed::depth();
         armed::enter(Frame::Executor(desc as usize));
         compat::with_cleanup(|| next(desc, flags), |code| failed(desc, depth, code));
@@ -194,6 +203,7 @@ unsafe fn start(desc: *mut pg_sys::QueryDesc, flags: c_int) -> Result<()> {
             return Ok(());
         }
         let Some(name) = subprocessor()? else { return Ok(()) };
+        crate::pg::sys::settings::effective()?;
         // somebody else's view: the executor's permission check says so, and nothing is armed
         let mine = |id: &i32| registry.scopes.get(id).is_some_and(|s| s.subprocessor.contract.name == *name);
         if !facts.scopes.iter().all(mine) {
@@ -205,7 +215,7 @@ unsafe fn start(desc: *mut pg_sys::QueryDesc, flags: c_int) -> Result<()> {
         let intent = record_of::intent(facts, &name, &contract, &source);
         if !EXIT.with(|e| e.replace(true)) {
             // after ShutdownPostgres in registration, so before it at exit: the transaction is still there
-            pg_sys::before_shmem_exit(Some(exiting), pg_sys::Datum::from(0));
+            pg_sys::before_shmem_exit(Some(callbacks::exiting), pg_sys::Datum::from(0));
         }
         armed::arm(desc as usize, pg_sys::GetCurrentTransactionNestLevel(), intent, scopes, &record_of::connection())
     }
@@ -226,13 +236,24 @@ unsafe extern "C-unwind" fn executor_run(
     let next = previous().run.unwrap_or(compat::raw_executor_run);
     // SAFETY: as `analyze`; estate exists once the executor has started.
     unsafe {
-        if identity::known_other() || !watched() {
+        let read = armed::is_armed(desc as usize);
+        if !read && (identity::known_other() || !watched()) {
             return next(desc, direction, count, once);
         }
+        run(|| {
+            if read {
+                return armed::before_run(desc as usize, subprocessor()?.as_deref());
+            }
+            if !armed::is_contained(desc as usize) {
+                return Err(Error::new(
+                    Kind::OutsideScope,
+                    "this cursor was opened before the session became a sub-processor's",
+                )
+                .hint("close it, and open it anew"));
+            }
+            Ok(())
+        });
         let depth = armed::depth();
-        if armed::is_armed(desc as usize) {
-            run(|| armed::before_run(desc as usize));
-        }
         armed::enter(Frame::Executor(desc as usize));
         compat::with_cleanup(
             || next(desc, direction, count, once),
@@ -250,7 +271,7 @@ unsafe extern "C-unwind" fn executor_end(desc: *mut pg_sys::QueryDesc) {
     let next = previous().end.unwrap_or(compat::raw_executor_end);
     // SAFETY: as `analyze`.
     unsafe {
-        if armed::is_armed(desc as usize) {
+        if armed::forget(desc as usize) && armed::is_armed(desc as usize) {
             run(|| armed::end(desc as usize));
         }
         next(desc);
@@ -285,7 +306,7 @@ unsafe extern "C-unwind" fn utility(
         if defines {
             if read_only {
                 // the tree may belong to a cached plan, and it is changed below
-                pstmt = pg_sys::copyObjectImpl(pstmt.cast::<c_void>()).cast();
+                pstmt = run(|| Ok(compat::guarded(|| compat::raw_copy_object(pstmt.cast::<c_void>())))).cast();
                 read_only = false;
             }
             run(|| ddl::before((*pstmt).utilityStmt));
@@ -335,95 +356,6 @@ unsafe extern "C-unwind" fn access(
                 .hint("use SELECT"));
             }
             contain::function(object, true)
-        });
-    }
-}
-
-unsafe extern "C-unwind" fn transaction_ends(event: pg_sys::XactEvent::Type, _: *mut c_void) {
-    use pg_sys::XactEvent as E;
-    let committed = match event {
-        E::XACT_EVENT_PRE_PREPARE if shared::has_changed() => {
-            // SAFETY: raises before anything is prepared; the frame owns nothing.
-            unsafe {
-                crate::pg::error::raise(
-                    Error::new(
-                        Kind::Unsupported,
-                        "cannot PREPARE a transaction that changed keys, scopes or sub-processors",
-                    )
-                    .hint("COMMIT it"),
-                )
-            }
-        }
-        E::XACT_EVENT_COMMIT => true,
-        E::XACT_EVENT_ABORT => false,
-        _ => return,
-    };
-    // SAFETY: the body touches no catalog and no transaction memory; it raises only if the record cannot be built.
-    unsafe {
-        run(|| {
-            armed::cut(0);
-            keys::ring::forget_rights();
-            shared::end_of_transaction(committed);
-            armed::aborted(0)
-        });
-    }
-}
-
-unsafe extern "C-unwind" fn subtransaction_ends(
-    event: pg_sys::SubXactEvent::Type,
-    _: pg_sys::SubTransactionId,
-    _: pg_sys::SubTransactionId,
-    _: *mut c_void,
-) {
-    use pg_sys::SubXactEvent as E;
-    // SAFETY: as `transaction_ends`.
-    unsafe {
-        let level = pg_sys::GetCurrentTransactionNestLevel();
-        match event {
-            E::SUBXACT_EVENT_ABORT_SUB => run(|| {
-                shared::forget();
-                ddl::abort(level);
-                armed::aborted(level)
-            }),
-            E::SUBXACT_EVENT_COMMIT_SUB => armed::subcommitted(level),
-            _ => {}
-        }
-    }
-}
-
-unsafe extern "C-unwind" fn exiting(_: c_int, _: pg_sys::Datum) {
-    // SAFETY: called once, early in process exit, while WAL can still be written. A FATAL error unwinds nothing: what was
-    // running is on the stack still, its QueryDesc and estate with it.
-    unsafe {
-        run(|| {
-            for running in armed::running() {
-                let estate = (*(running as *const pg_sys::QueryDesc)).estate;
-                if !estate.is_null() {
-                    armed::add_rows(running, (*estate).es_processed);
-                }
-            }
-            armed::exiting()
-        });
-    }
-}
-
-/// `SECURITY LABEL FOR airlock`: for superusers only, as a restored dump of roles needs it.
-unsafe extern "C-unwind" fn relabel(object: *const pg_sys::ObjectAddress, label: *const c_char) {
-    // SAFETY: object is valid; label is NULL or a string.
-    unsafe {
-        run(|| {
-            let ours = (*object).classId == pg_sys::AuthIdRelationId
-                && (label.is_null()
-                    || std::ffi::CStr::from_ptr(label).to_bytes().starts_with(identity::LABEL.as_bytes()));
-            if !ours || !pg_sys::superuser() {
-                return Err(Error::new(
-                    Kind::Privilege,
-                    "labels of provider \"airlock\" are set by create_subprocessor",
-                )
-                .hint("SELECT airlock.create_subprocessor(…)"));
-            }
-            shared::changed();
-            Ok(())
         });
     }
 }

@@ -41,21 +41,24 @@ struct Stamp {
     generation: (u64, u64),
 }
 
+/// How many answers are kept: definer functions and foreign keys switch users back and forth within a statement.
+const KEPT: usize = 8;
+
+#[derive(Default)]
+struct Answers {
+    stamps: Vec<(Stamp, Who)>,
+    /// The login that was nobody's when this session began to ask.
+    free_login: Option<pg_sys::Oid>,
+}
+
 thread_local! {
     static DIRTY: Cell<bool> = const { Cell::new(true) };
-    static STAMP: Cell<Option<Stamp>> = const { Cell::new(None) };
-    static OTHER: Cell<bool> = const { Cell::new(false) };
-    static WHO: RefCell<Who> = const { RefCell::new(Who::Other) };
+    static ANSWERS: RefCell<Answers> = const { RefCell::new(Answers { stamps: Vec::new(), free_login: None }) };
 }
 
-/// Roles or memberships changed somewhere: look again. Called by the cache invalidation callback; only sets flags.
+/// Roles or memberships changed somewhere: look again. Called by the cache invalidation callback; only sets a flag.
 pub fn roles_changed() {
     DIRTY.with(|d| d.set(true));
-}
-
-/// Whether roles changed since the last [`who`]; for caches that hang on memberships.
-pub fn is_dirty() -> bool {
-    DIRTY.with(Cell::get)
 }
 
 fn stamp() -> Stamp {
@@ -70,29 +73,58 @@ fn stamp() -> Stamp {
     }
 }
 
+fn known(now: &Stamp) -> Option<Who> {
+    if DIRTY.with(Cell::get) {
+        return None;
+    }
+    ANSWERS.with(|a| a.borrow().stamps.iter().find(|(s, _)| s == now).map(|(_, w)| w.clone()))
+}
+
 /// Whether the answer is known already and is "nobody's": the fast path of every hook. Never raises, reads no catalog.
 pub fn known_other() -> bool {
-    !DIRTY.with(Cell::get) && OTHER.with(Cell::get) && STAMP.with(Cell::get) == Some(stamp())
+    if DIRTY.with(Cell::get) {
+        return false;
+    }
+    let now = stamp();
+    ANSWERS.with(|a| a.borrow().stamps.iter().any(|(s, w)| *s == now && *w == Who::Other))
 }
 
 /// Whose session this is, looked up when anything moved since the last time. Must run inside a transaction.
+///
+/// A session whose own login becomes a sub-processor's while it is open is ended (FATAL): cursors it opened before may
+/// hold rows that no hook will see again.
 pub fn who() -> Result<Who> {
     let now = stamp();
-    if !DIRTY.with(Cell::get) && STAMP.with(Cell::get) == Some(now) {
-        return Ok(WHO.with(|w| w.borrow().clone()));
+    if let Some(known) = known(&now) {
+        return Ok(known);
     }
     // cleared first: an invalidation that arrives while we look must make us look again
-    DIRTY.with(|d| d.set(false));
-    let found = match look_up(&now) {
+    let was_dirty = DIRTY.with(|d| d.replace(false));
+    let (found, by_login) = match look_up(&now) {
         Ok(found) => found,
         Err(e) => {
             roles_changed();
             return Err(e);
         }
     };
-    OTHER.with(|o| o.set(found == Who::Other));
-    WHO.with(|w| w.replace(found.clone()));
-    STAMP.with(|s| s.set(Some(now)));
+    let turned = ANSWERS.with(|a| {
+        let mut answers = a.borrow_mut();
+        let newest = answers.stamps.first().map(|(s, _)| s.generation);
+        if was_dirty || newest != Some(now.generation) || answers.stamps.len() >= KEPT {
+            answers.stamps.clear();
+        }
+        answers.stamps.push((now, found.clone()));
+        if !by_login {
+            answers.free_login = Some(now.login);
+        }
+        by_login && answers.free_login == Some(now.login)
+    });
+    if turned {
+        let error = Error::new(Kind::OutsideScope, "this login became a sub-processor's while its session was open")
+            .hint("connect again");
+        // SAFETY: FATAL ends the process from here; no frame is left to unwind.
+        unsafe { crate::pg::error::report(pgrx::PgLogLevel::FATAL as i32, error) };
+    }
     Ok(found)
 }
 
@@ -109,27 +141,32 @@ pub fn subprocessor() -> Result<Option<Rc<str>>> {
     }
 }
 
-fn look_up(stamp: &Stamp) -> Result<Who> {
+/// Whose it is, and whether by the login itself rather than by a role taken on later.
+fn look_up(stamp: &Stamp) -> Result<(Who, bool)> {
     let mut found: Option<Rc<str>> = None;
+    let mut by_login = false;
     for (role, name) in labelled_roles() {
-        let member =
-            [stamp.login, stamp.session, stamp.current].into_iter().any(|r| crate::pg::keys::is_member(r, role));
-        if !member {
+        let member = |of: pg_sys::Oid| crate::pg::keys::is_member(of, role);
+        if ![stamp.login, stamp.session, stamp.current].into_iter().any(member) {
             continue;
         }
+        by_login |= member(stamp.login);
         match &found {
             None => found = Some(name.into()),
-            Some(first) => return Ok(Who::Ambiguous(first.clone(), name.into())),
+            Some(first) => return Ok((Who::Ambiguous(first.clone(), name.into()), by_login)),
         }
     }
-    Ok(found.map_or(Who::Other, Who::Subprocessor))
+    Ok((found.map_or(Who::Other, Who::Subprocessor), by_login))
 }
 
 /// All roles that carry a sub-processor's label, with the name in it.
 pub fn labelled_roles() -> Vec<(pg_sys::Oid, String)> {
     let mut roles = Vec::new();
-    // SAFETY: a scan of the shared catalog pg_shseclabel under the catalog snapshot; an ERROR ends the transaction.
+    // SAFETY: a scan of the shared catalog pg_shseclabel under the catalog snapshot; an ERROR ends the transaction. The
+    // snapshot is taken anew: the generation moves before a commit's invalidations are sent, and one from earlier in
+    // this statement would not see the label that the new generation stands for.
     unsafe {
+        pg_sys::InvalidateCatalogSnapshot();
         let relation = pg_sys::table_open(SHSECLABEL, pg_sys::AccessShareLock as i32);
         let scan = pg_sys::systable_beginscan(
             relation,

@@ -105,13 +105,13 @@ fn work() -> Result<Infallible> {
     loop {
         wait(pause);
         if let Some((position, slot)) = desk.idle() {
-            shared::beat(sys::now(), position, slot);
+            shared::beat(sys::now(), position, slot, wal::database_oid());
             pause = IDLE;
             continue;
         }
         let after = transaction(c"settling the read log", || desk.turn())?;
         if let Some((position, slot)) = after.beat {
-            shared::beat(sys::now(), position, slot);
+            shared::beat(sys::now(), position, slot, wal::database_oid());
         }
         if let Some(lsn) = after.advance {
             // its own transaction: only behind the commit that moved the cursor, which is flushed by now

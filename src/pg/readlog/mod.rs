@@ -5,6 +5,7 @@
 //! cannot be written, nothing is read.
 
 pub mod armed;
+pub mod callbacks;
 pub mod drift;
 pub mod hooks;
 pub mod identity;

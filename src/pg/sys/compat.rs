@@ -8,7 +8,10 @@
 #![allow(ffi_unwind_calls)] // reason: C's PG_TRY in Rust; no frame here owns anything with a destructor
 
 use pgrx::pg_sys;
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
+
+/// A callback of the tree walkers.
+pub type Walker = Option<unsafe extern "C-unwind" fn(*mut pg_sys::Node, *mut c_void) -> bool>;
 
 extern "C-unwind" {
     /// `executor/execMain.c`, unguarded: see the module's head.
@@ -75,9 +78,37 @@ extern "C-unwind" {
         kind: pg_sys::ParseExprKind::Type,
         construct: *const c_char,
     ) -> *mut pg_sys::Node;
+    /// `nodes/nodeFuncs.c`; for walker callbacks in Rust: a guard in each level of a recursion turns "stack depth limit
+    /// exceeded" into a panic that must unwind through the guards above, which cannot unwind and abort the process. One
+    /// [`guarded`] stands around the outermost call instead.
+    #[link_name = "query_tree_walker"]
+    pub fn raw_query_tree_walker(query: *mut pg_sys::Query, walker: Walker, context: *mut c_void, flags: c_int)
+        -> bool;
+    /// `nodes/nodeFuncs.c`
+    #[link_name = "expression_tree_walker"]
+    pub fn raw_expression_tree_walker(node: *mut pg_sys::Node, walker: Walker, context: *mut c_void) -> bool;
+    /// `nodes/nodeFuncs.c`
+    #[link_name = "check_functions_in_node"]
+    pub fn raw_check_functions_in_node(
+        node: *mut pg_sys::Node,
+        checker: pg_sys::check_function_callback,
+        context: *mut c_void,
+    ) -> bool;
+    /// `nodes/copyfuncs.c`
+    #[link_name = "copyObjectImpl"]
+    pub fn raw_copy_object(node: *const c_void) -> *mut c_void;
     /// `replication/logical/message.c`; returns the position after the record. PostgreSQL 17 added an argument.
     #[link_name = "LogLogicalMessage"]
     fn raw_log_logical_message(prefix: *const c_char, message: *const c_char, size: usize, transactional: bool) -> u64;
+}
+
+/// Runs one C call; an ERROR in it becomes a Rust panic, here and nowhere deeper.
+///
+/// # Safety
+/// `call` is a C call whose frames, callbacks included, own nothing that needs dropping.
+pub unsafe fn guarded<T>(call: impl FnOnce() -> T) -> T {
+    // SAFETY: as the caller promises.
+    unsafe { pg_sys::submodules::ffi::pg_guard_ffi_boundary(call) }
 }
 
 /// Inserts a non-transactional logical message into WAL and returns the position after it. Does not flush.

@@ -7,6 +7,7 @@ pub mod filter;
 pub mod roles;
 pub mod scan;
 pub mod sessions;
+pub mod settings;
 pub mod sql;
 
 use crate::pure::error::{Error, Kind, Result};
@@ -263,6 +264,12 @@ pub fn preloading() -> bool {
 pub fn reserve_prefix() {
     // SAFETY: a static NUL-terminated string.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"airlock".as_ptr()) }
+}
+
+/// This backend's id (its place in shared arrays) and process id.
+pub fn backend() -> (i32, i32) {
+    // SAFETY: backend-local variables.
+    unsafe { (pg_sys::MyBackendId, pg_sys::MyProcPid) }
 }
 
 /// Today's date in UTC, as days since 2000-01-01.

@@ -1,0 +1,139 @@
+//! What runs when transactions, subtransactions and the process end, and when roles change. Registered by `hooks`.
+//!
+//! These touch no catalog. The outcome of a read is written here when no ExecutorEnd comes: after an error, for a cursor
+//! that ROLLBACK closes, when the backend is terminated.
+#![allow(unsafe_code)] // ◆ callbacks
+
+use super::{armed, identity};
+use crate::pg::encrypted::ddl;
+use crate::pg::error::run;
+use crate::pg::{keys, shared};
+use crate::pure::error::{Error, Kind};
+use pgrx::pg_sys;
+use std::ffi::{c_char, c_int, c_void};
+
+/// A role or a membership changed somewhere.
+///
+/// # Safety
+/// Called by Postgres.
+pub unsafe extern "C-unwind" fn roles_changed(_: pg_sys::Datum, _: c_int, _: u32) {
+    identity::roles_changed();
+    keys::ring::rights_moved();
+}
+
+/// The transaction ended, or is about to be prepared.
+///
+/// # Safety
+/// Called by Postgres.
+pub unsafe extern "C-unwind" fn transaction_ends(event: pg_sys::XactEvent::Type, _: *mut c_void) {
+    use pg_sys::XactEvent as E;
+    let committed = match event {
+        E::XACT_EVENT_PRE_PREPARE if shared::has_changed() => {
+            // SAFETY: raises before anything is prepared; the frame owns nothing.
+            unsafe {
+                crate::pg::error::raise(
+                    Error::new(
+                        Kind::Unsupported,
+                        "cannot PREPARE a transaction that changed keys, scopes or sub-processors",
+                    )
+                    .hint("COMMIT it"),
+                )
+            }
+        }
+        E::XACT_EVENT_COMMIT | E::XACT_EVENT_PREPARE => true,
+        E::XACT_EVENT_ABORT => false,
+        _ => return,
+    };
+    // SAFETY: the body touches no catalog and no transaction memory. It must not raise: a committed transaction cannot
+    // abort any more. An outcome that cannot be written leaves its read open in the log.
+    unsafe {
+        run(|| {
+            armed::cut(0);
+            armed::forget_all();
+            keys::ring::forget_rights();
+            shared::end_of_transaction(committed);
+            if pg_sys::RecoveryInProgress() {
+                // replay moves no generation: on a standby nothing outlives its transaction
+                shared::forget();
+            }
+            if let Err(error) = armed::aborted(0) {
+                crate::pg::error::log(format!("the outcome of a read could not be recorded: {}", error.message));
+            }
+            armed::unpublish();
+            Ok(())
+        });
+    }
+}
+
+/// A subtransaction ended.
+///
+/// # Safety
+/// Called by Postgres.
+pub unsafe extern "C-unwind" fn subtransaction_ends(
+    event: pg_sys::SubXactEvent::Type,
+    _: pg_sys::SubTransactionId,
+    _: pg_sys::SubTransactionId,
+    _: *mut c_void,
+) {
+    use pg_sys::SubXactEvent as E;
+    // SAFETY: as `transaction_ends`.
+    unsafe {
+        let level = pg_sys::GetCurrentTransactionNestLevel();
+        match event {
+            E::SUBXACT_EVENT_ABORT_SUB => run(|| {
+                if shared::has_changed() {
+                    shared::forget();
+                }
+                keys::ring::forget_rights();
+                ddl::abort(level);
+                armed::aborted(level)
+            }),
+            E::SUBXACT_EVENT_COMMIT_SUB => armed::subcommitted(level),
+            _ => {}
+        }
+    }
+}
+
+/// The process exits.
+///
+/// # Safety
+/// Called by Postgres.
+pub unsafe extern "C-unwind" fn exiting(_: c_int, _: pg_sys::Datum) {
+    // SAFETY: called once, early in process exit, while WAL can still be written. A FATAL error unwinds nothing: what was
+    // running is on the stack still, its QueryDesc and estate with it.
+    unsafe {
+        run(|| {
+            for running in armed::running() {
+                let estate = (*(running as *const pg_sys::QueryDesc)).estate;
+                if !estate.is_null() {
+                    armed::add_rows(running, (*estate).es_processed);
+                }
+            }
+            armed::exiting()
+        });
+    }
+}
+
+/// `SECURITY LABEL FOR airlock`: for superusers only, as a restored dump of roles needs it.
+///
+/// # Safety
+/// Called by Postgres.
+pub unsafe extern "C-unwind" fn relabel(object: *const pg_sys::ObjectAddress, label: *const c_char) {
+    // SAFETY: object is valid; label is NULL or a string.
+    unsafe {
+        run(|| {
+            let ours = (*object).classId == pg_sys::AuthIdRelationId
+                && (label.is_null()
+                    || std::ffi::CStr::from_ptr(label).to_bytes().starts_with(identity::LABEL.as_bytes()));
+            if !ours || !pg_sys::superuser() {
+                return Err(Error::new(
+                    Kind::Privilege,
+                    "labels of provider \"airlock\" are set by create_subprocessor",
+                )
+                .hint("SELECT airlock.create_subprocessor(…)"));
+            }
+            shared::changed();
+            Ok(())
+        });
+    }
+}
