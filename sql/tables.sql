@@ -133,6 +133,8 @@ CREATE TABLE airlock_catalog.read_record (
 CREATE INDEX read_record_statement ON airlock_catalog.read_record (backend_start, backend_pid, statement_no);
 CREATE INDEX read_record_time ON airlock_catalog.read_record USING brin (logged_at);
 CREATE INDEX read_record_subprocessor ON airlock_catalog.read_record (subprocessor, logged_at);
+-- few rows: where the log begins and goes on, and what should not be in it
+CREATE INDEX read_record_notes ON airlock_catalog.read_record (id) WHERE kind IN ('configuration', 'finding');
 
 CREATE TABLE airlock_catalog.log_cursor (
   "only"            boolean PRIMARY KEY DEFAULT true CHECK ("only"),

@@ -25,21 +25,32 @@ SELECT s.name AS subprocessor, c.relation, c.view, c.row_filter, c.subject, c.pu
   FROM airlock_catalog.scope c JOIN airlock_catalog.subprocessor s ON s.id = c.subprocessor
  WHERE c.dropped_at IS NULL;
 
--- one row per read statement: what the reader's backend recorded before it read, joined to how it ended
+-- one row per read statement: what the reader's backend recorded before it read, joined to how it ended. Settled and
+-- unsettled reads apart, so that conditions reach the table's indexes; an unsettled read has no settled end.
 CREATE VIEW airlock.access_log AS
-WITH record AS (
-  SELECT r.* FROM airlock_catalog.read_record r
-  UNION ALL
-  SELECT u.* FROM airlock.unsettled_records() u
-)
+WITH unsettled AS MATERIALIZED (SELECT u.* FROM airlock.unsettled_records() u)
 SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting_role, i.client_addr, i.application_name,
        i.backend_pid, i.tls, i.database, i.views, i.columns, i.purpose, i.statement,
-       CASE WHEN i.kind = 'denied' OR o.sqlstate IN ('AL006', 'AL007', 'AL008', 'AL009') THEN 'denied' WHEN o.id IS NULL THEN 'intent' ELSE 'final' END AS kind,
-       coalesce(o.outcome, i.outcome) AS outcome, coalesce(o.sqlstate, i.sqlstate) AS sqlstate, o.rows_sent, o.bytes_sent,
-       o.duration_us * interval '1 microsecond' AS duration, i.hash
-  FROM record i
-  LEFT JOIN record o ON o.kind IN ('outcome', 'killed')
+       CASE WHEN i.kind = 'denied' OR coalesce(o.sqlstate, u.sqlstate) IN ('AL006', 'AL007', 'AL008', 'AL009') THEN 'denied'
+            WHEN coalesce(o.id, u.id) IS NULL THEN 'intent' ELSE 'final' END AS kind,
+       coalesce(o.outcome, u.outcome, i.outcome) AS outcome, coalesce(o.sqlstate, u.sqlstate, i.sqlstate) AS sqlstate,
+       coalesce(o.rows_sent, u.rows_sent) AS rows_sent, coalesce(o.bytes_sent, u.bytes_sent) AS bytes_sent,
+       coalesce(o.duration_us, u.duration_us) * interval '1 microsecond' AS duration, i.hash
+  FROM airlock_catalog.read_record i
+  LEFT JOIN airlock_catalog.read_record o ON o.kind IN ('outcome', 'killed')
         AND o.backend_start = i.backend_start AND o.backend_pid = i.backend_pid AND o.statement_no = i.statement_no
+  LEFT JOIN unsettled u ON o.id IS NULL AND u.kind IN ('outcome', 'killed')
+        AND u.backend_start = i.backend_start AND u.backend_pid = i.backend_pid AND u.statement_no = i.statement_no
+ WHERE i.kind IN ('intent', 'denied')
+UNION ALL
+SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting_role, i.client_addr, i.application_name,
+       i.backend_pid, i.tls, i.database, i.views, i.columns, i.purpose, i.statement,
+       CASE WHEN i.kind = 'denied' OR u.sqlstate IN ('AL006', 'AL007', 'AL008', 'AL009') THEN 'denied' WHEN u.id IS NULL THEN 'intent' ELSE 'final' END AS kind,
+       coalesce(u.outcome, i.outcome) AS outcome, coalesce(u.sqlstate, i.sqlstate) AS sqlstate, u.rows_sent, u.bytes_sent,
+       u.duration_us * interval '1 microsecond' AS duration, i.hash
+  FROM unsettled i
+  LEFT JOIN unsettled u ON u.kind IN ('outcome', 'killed')
+        AND u.backend_start = i.backend_start AND u.backend_pid = i.backend_pid AND u.statement_no = i.statement_no
  WHERE i.kind IN ('intent', 'denied');
 
 -- fields by recipient; reads are counted from settled records

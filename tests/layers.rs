@@ -74,6 +74,7 @@ const UNSAFE: &[&str] = &[
     "src/pg/columns.rs",
     "src/pg/readlog/*.rs",
     "src/pg/keys/memory.rs",
+    "src/pg/keys/root.rs",
     "src/pg/masks.rs",
     "src/pg/gate.rs",
     "src/pg/contain.rs",

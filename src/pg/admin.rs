@@ -13,7 +13,8 @@ pub use crate::pg::sys::roles::caller;
 /// Runs the body of an administrative function.
 ///
 /// # Errors
-/// `AL007` in a sub-processor's session, by whatever way the function was reached (fast-path calls too).
+/// `AL007` in a sub-processor's session, by whatever way the function was reached (fast-path calls too); `42501` within a
+/// security-restricted operation.
 pub fn act<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     if let Some(name) = identity::subprocessor()? {
         return Err(Error::new(
@@ -22,7 +23,21 @@ pub fn act<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
         )
         .hint("connect as a role that is a member of airlock_admin and of no sub-processor's role"));
     }
+    not_restricted()?;
     sql::settled(body)
+}
+
+/// 42501 inside an operation that PostgreSQL runs with a table owner's code for somebody else: ANALYZE, autovacuum,
+/// REINDEX, CREATE INDEX, REFRESH. There [`caller`] is whoever started it, a superuser often, and the call is not theirs.
+pub fn not_restricted() -> Result<()> {
+    if !roles::restricted() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Privilege,
+        "cannot administer from an index expression, a materialized view or other code within a security-restricted operation",
+    )
+    .hint("call the function in a statement of your own"))
 }
 
 /// 42704 when a role that was given by number does not exist.

@@ -8,6 +8,7 @@ use crate::pg::admin::{act, existing_role, said};
 use crate::pg::keys::{ensure_initialised, entropy, is_member, new_version};
 use crate::pg::readlog::identity::set_label;
 use crate::pg::shared;
+use crate::pg::sys::json::{json_argument, need_json};
 use crate::pg::sys::sql::{self, arg};
 use crate::pg::sys::{sessions, Args, Sql};
 use crate::pure::error::{Error, Kind, Result};
@@ -24,7 +25,8 @@ sql_function!(
     /// details) → integer`: registers a third party under an ordinary role, with a mask key and a schema of its own.
     ///
     /// Errors: `22023` a name, role, purpose or network that will not do; `42710` name, role or schema are taken;
-    /// `AL010` unknown `details`; `AL001` no root key.
+    /// `AL010` unknown `details`; `AL001` no root key; `42501` a role in use, unless a superuser or a role with CREATEROLE
+    /// asks. At commit the role's live sessions end; a NOTICE says what of it is in use.
     airlock_create_subprocessor,
     |args| {
         let new = New::read(args)?;
@@ -39,8 +41,8 @@ sql_function!(
     /// Errors: `AL010` with the JSON path; `42704` unknown name; `55000` terminated.
     airlock_alter_subprocessor,
     |args| {
-        let (name, changes): (String, JsonB) = (args.need(0, "name")?, args.need(1, "changes")?);
-        act(|| alter(&name, &changes.0))
+        let (name, changes) = (args.need::<String>(0, "name")?, need_json(args, 1, "changes")?);
+        act(|| alter(&name, &changes))
     }
 );
 
@@ -100,7 +102,7 @@ impl New {
             // canonical, so that the register shows what is compared
             networks: parse_networks(&no_null(networks, "networks")?)?.iter().map(ToString::to_string).collect(),
             require_tls: args.get(7).unwrap_or(true),
-            details: args.get::<JsonB>(8).map_or_else(|| serde_json::json!({}), |json| json.0),
+            details: json_argument(args, 8, "details")?.unwrap_or_else(|| serde_json::json!({})),
         })
     }
 }
@@ -165,6 +167,8 @@ fn create(new: &New) -> Result<i32> {
     sql::run(&format!("CREATE SCHEMA {schema} AUTHORIZATION {}", ident(VIEW_OWNER)), &[])?;
     sql::run(&format!("GRANT USAGE ON SCHEMA {schema} TO {}", ident(&role_name)), &[])?;
     shared::changed();
+    // they may hold cursors that were opened before anything was contained
+    end_sessions(id, new.role)?;
     Ok(id)
 }
 
@@ -266,8 +270,13 @@ fn stop(name: &str, reason: String, to: State) -> Result<i32> {
         }
         _ => set_state(found.id, to, reason)?,
     }
+    end_sessions(found.id, found.role)
+}
+
+/// Ends the sessions of the role, of its members, and of whoever reads as it; at commit. Gives their number.
+fn end_sessions(id: i32, role: pg_sys::Oid) -> Result<i32> {
     let logins = sql::rows("SELECT r.oid FROM pg_catalog.pg_roles r", &[], |row| row.need::<pg_sys::Oid>(1))?;
-    Ok(sessions::end_at_commit(logins.into_iter().filter(|login| is_member(*login, found.role)).collect()))
+    Ok(sessions::end_at_commit(logins.into_iter().filter(|login| is_member(*login, role)).collect(), id))
 }
 
 fn resume(name: &str, reason: String) -> Result<()> {

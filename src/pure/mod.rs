@@ -18,5 +18,6 @@ pub mod normalise;
 pub mod plaintext;
 pub mod record;
 pub mod scope;
+pub mod seam;
 pub mod subprocessor;
 pub mod tag;

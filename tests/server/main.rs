@@ -13,6 +13,7 @@ mod protocol;
 mod contain;
 mod crash;
 mod doctor;
+mod hostile;
 mod materialiser;
 mod neighbours;
 mod readme;

@@ -219,6 +219,27 @@ fn a_standby_refuses_scoped_reads_and_serves_the_rest() {
 }
 
 #[test]
+fn attack_a_log_that_begins_again_without_its_cursor_is_named() {
+    for (remove, id) in [("", None), ("TRUNCATE airlock_catalog.read_record;", Some(1))] {
+        let cluster = running();
+        reads(&cluster, "before", 2);
+        fixture::settled(&cluster, "before", 2);
+        let last = all_settled(&cluster);
+        let first = worker(&cluster);
+        cluster
+            .admin(&format!("{remove} DELETE FROM airlock_catalog.log_cursor; SELECT pg_terminate_backend({first})"));
+        let (ok, bad, message) = eventually("the log goes on", || {
+            let there = cluster.admin("SELECT count(*) FROM airlock_catalog.log_cursor").value() == "1";
+            there.then(|| fixture::verify(&mut cluster.connect("postgres")))
+        });
+        assert!(!ok && message.contains("the log's cursor was missing"), "{message}");
+        assert_eq!(bad, Some(id.unwrap_or(last + 1)), "{message}");
+        let sql = "SELECT count(*) FROM airlock.doctor() WHERE severity = 'error' AND \"check\" = 'log seam'";
+        assert_eq!(cluster.admin(sql).value(), "1");
+    }
+}
+
+#[test]
 fn settled_reads_survive_a_restart() {
     let mut cluster = running();
     reads(&cluster, "old", 4);

@@ -253,4 +253,37 @@ mod tests {
         assert_eq!(outcome.kind, Kind::OutsideScope);
         assert!(admin::act(|| Ok(())).is_ok());
     }
+
+    #[pg_test]
+    fn subprocessor_role_in_use_is_for_those_who_may_change_roles() {
+        set_up();
+        for sql in [
+            "CREATE ROLE adm_deputy LOGIN IN ROLE airlock_admin",
+            "CREATE ROLE adm_hr LOGIN CREATEROLE IN ROLE airlock_admin",
+            "CREATE ROLE adm_team",
+            "CREATE ROLE adm_person LOGIN IN ROLE adm_team",
+            "CREATE ROLE adm_group",
+            "CREATE ROLE adm_junior LOGIN IN ROLE adm_group",
+            "CREATE TABLE adm_table ()",
+            "CREATE ROLE adm_app LOGIN",
+            "GRANT SELECT ON adm_table TO adm_app",
+        ] {
+            run(sql);
+        }
+        let register =
+            |role: &str| format!("SELECT airlock.create_subprocessor('{role}', '{role}', 'A', 'C', '{{p}}')");
+        run("SET LOCAL ROLE adm_deputy");
+        for (role, use_) in [
+            ("adm_team", "members: 1"),
+            ("adm_junior", "roles that it is a member of: 1"),
+            ("adm_app", "objects that it holds privileges on: 1"),
+        ] {
+            refused(&[(&register(role), &["42501", use_, "CREATEROLE must register it, or use a new role"])]);
+        }
+        assert_eq!(said(&register("adm_acme")), "ok", "a new role");
+        run("SET LOCAL ROLE adm_hr");
+        assert_eq!(said(&register("adm_team")), "ok");
+        run("RESET ROLE");
+        assert_eq!(said(&register("adm_app")), "ok");
+    }
 }

@@ -6,9 +6,11 @@ use crate::pg::readlog::materialiser::{self, look_at_slot, Cursor, Slot, NAME, S
 use crate::pg::readlog::wal;
 use crate::pg::{gucs, shared, sys};
 use crate::pure::error::Result;
+use crate::pure::seam::MISSING;
 
 pub(super) fn examine(report: &mut Report) -> Result<()> {
     tables(report)?;
+    seams(report)?;
     if !shared::preloaded() {
         return Ok(());
     }
@@ -49,9 +51,9 @@ fn worker(report: &mut Report) -> Result<bool> {
         );
         return Ok(false);
     }
-    let silent = sys::now() - shared::heartbeat();
+    let silent = sys::now().abs_diff(shared::heartbeat());
     let backlog = wal::flushed().saturating_sub(shared::settled());
-    if shared::heartbeat() == 0 || silent > gucs::max_silence() {
+    if shared::heartbeat() == 0 || silent > gucs::max_silence().unsigned_abs() {
         let waits = value("SELECT pg_catalog.concat_ws(' ', s.wait_event_type, s.wait_event) FROM pg_catalog.pg_stat_activity s WHERE s.pid = $1::pg_catalog.int4", &[&pid])?;
         let message = match shared::heartbeat() {
             0 => "the log's worker runs but has not settled anything since the server was started".to_string(),
@@ -83,7 +85,7 @@ fn gap(report: &mut Report) -> Result<bool> {
     let Ok((_, keys)) = ring::log_key(None) else { return Ok(false) };
     let Some(reason) = cursor.misfit(&keys.1) else { return Ok(false) };
     report.error("gap", "airlock_catalog.log_cursor", format!("{reason}; reads since then may be missing from the log, scoped reads are refused"),
-        "bring back the WAL; or, to accept the gap, DELETE FROM airlock_catalog.log_cursor: the log then says where it goes on");
+        "bring back the WAL; or, to accept the gap, DELETE FROM airlock_catalog.log_cursor: the log then says where it goes on, and verify_log() names the place from then on");
     Ok(true)
 }
 
@@ -144,6 +146,21 @@ fn slot(report: &mut Report, worker: bool) -> Result<()> {
         if worker && report.0.iter().all(|f| !matches!(f.check, "worker" | "backlog" | "slot")) {
             report.failure("log", "airlock.access_log", error);
         }
+    }
+    Ok(())
+}
+
+/// Where the log went on without its cursor.
+fn seams(report: &mut Report) -> Result<()> {
+    let sql = "SELECT r.id::pg_catalog.text, r.detail FROM airlock_catalog.read_record r \
+               WHERE r.kind IN ('configuration', 'finding') AND r.kind = 'finding' AND pg_catalog.starts_with(r.detail, $1) ORDER BY r.id";
+    for row in super::query(sql, 2, &[MISSING])? {
+        report.error(
+            "log seam",
+            format!("record {}", row[0]),
+            row[1].clone(),
+            "find out who removed the cursor row, and compare with the id and hash of the last row kept elsewhere",
+        );
     }
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! What CREATE TABLE AS, SELECT INTO and CREATE MATERIALIZED VIEW would store: refused before they run, unless each
 //! result column of an encrypted type is an encrypted column, as it is.
 #![allow(unsafe_code)] // ◆ analysed queries
+#![allow(ffi_unwind_calls)] // reason: the tree walkers' callbacks call back into the walkers, see compat.rs
 
 use super::ddl::{self, each, is_ours, quoted, type_oids};
 use crate::pg::keys::ring::{self, Number};
+use crate::pg::sys::compat;
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::pg_sys::{self, NodeTag};
 use std::ffi::{c_void, CStr};
@@ -20,16 +22,15 @@ pub(super) unsafe fn check(stmt: *mut pg_sys::Node) -> Result<()> {
         }
         if stmt.objtype == pg_sys::ObjectType::OBJECT_MATVIEW {
             ddl::stores_this();
-            let mut found = Found { ours, literal: false, opened: false };
-            stored_parts(query.cast(), (&raw mut found).cast());
-            if found.literal {
+            let (types, functions) = stored_parts(query);
+            if types.into_iter().any(|oid| is_ours(oid, ours)) {
                 return Err(Error::new(
                     Kind::InvalidObject,
                     "a literal of an encrypted type cannot be stored in a definition",
                 )
                 .hint("compare with airlock.decrypt(c) in the queries that read the view"));
             }
-            if found.opened {
+            if functions.into_iter().any(is_decrypt) {
                 return Err(Error::new(
                     Kind::InvalidObject,
                     "a materialized view would store decrypted values in the clear",
@@ -76,37 +77,42 @@ fn no_column(what: &str) -> Error {
         .hint("CREATE TABLE with airlock.encrypted('pii') first, then INSERT … SELECT with airlock.decrypt(c) or plain values")
 }
 
-/// What a materialized view must not hold.
-struct Found {
-    ours: (pg_sys::Oid, pg_sys::Oid),
-    literal: bool,
-    opened: bool,
-}
-
-/// Walks an analysed query for constants of our types and calls of `airlock.decrypt` (a view below is not seen here:
-/// `decrypt` itself refuses there).
-unsafe extern "C-unwind" fn stored_parts(node: *mut pg_sys::Node, context: *mut c_void) -> bool {
-    if node.is_null() {
-        return false;
-    }
-    // SAFETY: the context is a Found that nothing else refers to; the walkers visit valid nodes.
-    unsafe {
-        let found = &mut *context.cast::<Found>();
-        match (*node).type_ {
-            NodeTag::T_Const => {
-                let constant = &*node.cast::<pg_sys::Const>();
-                found.literal |= !constant.constisnull && is_ours(constant.consttype, found.ours);
-                false
-            }
-            NodeTag::T_Query => pg_sys::query_tree_walker(node.cast(), Some(stored_parts), context, 0),
-            tag => {
-                if tag == NodeTag::T_FuncExpr {
-                    found.opened |= is_decrypt((*node.cast::<pg_sys::FuncExpr>()).funcid);
+/// What an analysed query would store: the types of its constants that are not NULL, and the functions that it calls by
+/// name. A view below is not seen here: `decrypt` itself refuses there.
+///
+/// The walk only collects; what asks the catalogs comes after it. Any role may send a tree so deep that the walkers
+/// raise "stack depth limit exceeded", and no guard may stand between that and the one around the whole walk.
+unsafe fn stored_parts(query: *mut pg_sys::Query) -> (Vec<pg_sys::Oid>, Vec<pg_sys::Oid>) {
+    type Found = (Vec<pg_sys::Oid>, Vec<pg_sys::Oid>);
+    unsafe extern "C-unwind" fn walk(node: *mut pg_sys::Node, found: *mut c_void) -> bool {
+        if node.is_null() {
+            return false;
+        }
+        // SAFETY: Postgres walks its own tree; `found` is the pair below.
+        unsafe {
+            match (*node).type_ {
+                NodeTag::T_Query => return compat::raw_query_tree_walker(node.cast(), Some(walk), found, 0),
+                NodeTag::T_Const => {
+                    let constant = &*node.cast::<pg_sys::Const>();
+                    if !constant.constisnull {
+                        (*found.cast::<Found>()).0.push(constant.consttype);
+                    }
                 }
-                pg_sys::expression_tree_walker(node, Some(stored_parts), context)
+                NodeTag::T_FuncExpr => (*found.cast::<Found>()).1.push((*node.cast::<pg_sys::FuncExpr>()).funcid),
+                _ => {}
             }
+            compat::raw_expression_tree_walker(node, Some(walk), found)
         }
     }
+    let mut found: Found = (Vec::new(), Vec::new());
+    let context = std::ptr::addr_of_mut!(found).cast();
+    // SAFETY: the walk ends before `found` is used again; the callback's frames own nothing.
+    unsafe { compat::guarded(|| compat::raw_query_tree_walker(query, Some(walk), context, 0)) };
+    for oids in [&mut found.0, &mut found.1] {
+        oids.sort_unstable_by_key(|o| o.to_u32());
+        oids.dedup();
+    }
+    found
 }
 
 /// Whether a function is `airlock.decrypt`.

@@ -11,7 +11,7 @@ use super::created_as;
 use crate::pg::keys::ring::{self, KeyInfo, Number};
 use crate::pg::keys::{entropy, root};
 use crate::pg::shared;
-use crate::pg::sys::{scan, varlena};
+use crate::pg::sys::{list, scan, varlena};
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::pg_sys::{self, NodeTag};
 use pgrx::IntoDatum;
@@ -118,7 +118,11 @@ pub unsafe fn before(stmt: *mut pg_sys::Node) -> Result<()> {
     // SAFETY: the tag tells the type of the node; lists hold what the grammar puts there.
     unsafe {
         let tag = (*stmt).type_;
-        STORES.with(|s| s.set(stores(tag)));
+        let stores = match tag {
+            NodeTag::T_CreateFunctionStmt => function_stores(&*stmt.cast::<pg_sys::CreateFunctionStmt>()),
+            _ => stores(tag),
+        };
+        STORES.with(|s| s.set(stores));
         // in recovery, read-only and parallel mode the statement is about to fail by itself
         if pg_sys::RecoveryInProgress() || pg_sys::XactReadOnly || pg_sys::IsInParallelMode() {
             return Ok(());
@@ -165,6 +169,19 @@ pub unsafe fn before(stmt: *mut pg_sys::Node) -> Result<()> {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether CREATE FUNCTION stores what it parses: a body in SQL's own syntax (BEGIN ATOMIC, RETURN), defaults of
+/// parameters. A body in a string is checked now and parsed again when it runs.
+unsafe fn function_stores(stmt: &pg_sys::CreateFunctionStmt) -> bool {
+    let mut default = false;
+    // SAFETY: the grammar puts FunctionParameter nodes there.
+    unsafe {
+        for parameter in list::<pg_sys::FunctionParameter>(stmt.parameters) {
+            default |= !(*parameter).defexpr.is_null();
+        }
+    }
+    default || !stmt.sql_body.is_null()
 }
 
 /// Calls `f` for each node of a list.

@@ -1,7 +1,8 @@
 //! `=` and `<>` of `encrypted_eq`: match tags are compared, never values.
 //!
-//! Two stored values need no key and no right: their tags are there for all to see. A literal's tag does: it is made
-//! under the match key of the stored value's key, for a role that may match.
+//! Both kinds of comparison are for a role that may match under the key: whoever may define a column under it could
+//! else store guesses there, and compare those with what it may not match. A literal's tag is made under the match key
+//! of the stored value's key; two stored values need no key material but the root key, which vouches for the grant.
 #![allow(unsafe_code)] // ◆ the declared argument types
 
 use super::value::{parse, to_utf8, Plain};
@@ -101,14 +102,21 @@ fn stored(a: &[u8], b: &[u8]) -> Result<bool> {
         )
         .hint("columns that are joined need one key; decrypt both, or encrypt one again under the other's key"));
     }
+    may_match(&key_a)?;
     Ok(tag_a == tag_b)
+}
+
+/// AL004 unless the current user may match under the key. Asked for each row, since SET ROLE and functions of another
+/// owner change the user under one call site; the keyring keeps the answer of each user to the end of the transaction.
+fn may_match(key: &KeyInfo) -> Result<()> {
+    // SAFETY: reads a backend-local variable.
+    ring::may_match(key, unsafe { pg_sys::GetUserId() })
 }
 
 /// The tag of a literal under a key.
 fn needle(site: &mut Site, key: &KeyInfo, literal: Side) -> Result<[u8; 8]> {
     refuse_subprocessor()?;
-    // SAFETY: reads a backend-local variable.
-    ring::may_match(key, unsafe { pg_sys::GetUserId() })?;
+    may_match(key)?;
     let generation = shared::generation();
     if site.generation != generation {
         site.needles.clear();

@@ -160,6 +160,20 @@ mod tests {
         // nobody was granted enc_other
         assert_eq!(state("SELECT FROM other WHERE ssn = 'a'"), "AL004");
         assert_eq!(state("SELECT airlock.decrypt(ssn) FROM other"), "AL004");
+        // nor is a column of one's own a way to test guesses
+        Spi::run("CREATE TABLE guess (ssn airlock.encrypted_eq('enc_other'))").unwrap();
+        Spi::run("INSERT INTO guess VALUES ('a'), ('b')").unwrap();
+        let guessed = "SELECT count(*) FROM other JOIN guess ON other.ssn = guess.ssn";
+        assert_eq!(state(guessed), "AL004");
+        assert_eq!(state("SELECT FROM other JOIN guess ON other.ssn <> guess.ssn"), "AL004");
+        Spi::run("CREATE ROLE enc_matcher").unwrap();
+        Spi::run("SELECT airlock.grant_match('enc_other', 'enc_matcher')").unwrap();
+        assert_eq!(state(guessed), "AL004");
+        Spi::run("GRANT SELECT ON other, guess TO enc_matcher").unwrap();
+        Spi::run("SET LOCAL ROLE enc_matcher").unwrap();
+        assert_eq!(count(guessed), 1);
+        Spi::run("RESET ROLE").unwrap();
+        assert_eq!(state(guessed), "AL004");
         assert_eq!(state("SELECT DISTINCT ssn FROM person"), "42883");
     }
 
@@ -189,6 +203,17 @@ mod tests {
         ] {
             assert_eq!(state(sql), "42P17", "{sql}");
         }
+        assert_eq!(
+            state("CREATE FUNCTION x(c airlock.encrypted DEFAULT 'x') RETURNS text LANGUAGE sql AS $f$ SELECT '' $f$"),
+            "42P17"
+        );
+        // a body in a string is parsed when it runs
+        Spi::run(
+            "CREATE FUNCTION pg_temp.matches(integer) RETURNS bigint LANGUAGE sql AS
+               $f$ SELECT count(*) FROM public.person WHERE ssn = 'x' AND $1 > 0 $f$",
+        )
+        .unwrap();
+        assert_eq!(count("SELECT pg_temp.matches(1)"), 0);
         assert_eq!(state("CREATE TABLE x (c airlock.encrypted('none'))"), "42704");
         assert_eq!(state("CREATE MATERIALIZED VIEW x AS SELECT c::text FROM person"), "42P17");
         Spi::run("INSERT INTO person (id, c) VALUES (0, 'x')").unwrap();

@@ -1,5 +1,6 @@
 //! The root key: read from where `airlock.root_key_source` says, checked against the stored check value, never made
 //! here. Each backend reads it itself when it first needs a key, so a repaired source unlocks without a restart.
+#![allow(unsafe_code)] // ◆ geteuid
 
 use crate::pg::sys::scan;
 use crate::pg::{gucs, shared};
@@ -90,6 +91,8 @@ pub fn read(source: &str) -> Result<RootKey> {
     if !facts.is_file() {
         return Err(locked("the root key source is not a regular file").detail(path.to_string()));
     }
+    // SAFETY: geteuid always succeeds.
+    check_owner(path, facts.uid(), unsafe { libc::geteuid() })?;
     if facts.mode() & 0o077 != 0 {
         return Err(Error::new(Kind::Locked, "the root key file can be read by group or others")
             .detail(format!("{path} has mode {:04o}", facts.mode() & 0o7777))
@@ -101,6 +104,17 @@ pub fn read(source: &str) -> Result<RootKey> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(MOST as usize + 1));
     file.take(MOST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     RootKey::parse(&bytes)
+}
+
+/// AL001 unless the key file belongs to the server's effective user or to root: any other owner could put another key
+/// there, or read it and pass it on.
+fn check_owner(path: &str, owner: u32, server: u32) -> Result<()> {
+    if owner == server || owner == 0 {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Locked, "the root key file belongs to another user")
+        .detail(format!("{path} belongs to user id {owner}; the server runs as user id {server}"))
+        .hint(format!("chown {server} {path}, and take the key for known to its owner until now")))
 }
 
 /// Finds the generation whose check value this key has; 0 when none is stored yet.
@@ -125,5 +139,20 @@ fn check(key: &RootKey) -> Result<u32> {
             .hint(
                 "point airlock.root_key_source at the root key this database was set up with; nothing has been changed",
             )),
+    }
+}
+
+#[cfg(any(test, feature = "pg_test"))]
+#[pgrx::pg_schema]
+#[allow(clippy::unwrap_used)] // reason: a test fails by panicking
+mod tests {
+    use pgrx::prelude::*;
+
+    #[pg_test]
+    fn keys_root_key_file_belongs_to_the_server_or_root() {
+        assert!(super::check_owner("/k", 26, 26).is_ok());
+        assert!(super::check_owner("/k", 0, 26).is_ok());
+        let error = super::check_owner("/k", 1000, 26).err().unwrap();
+        assert!(error.kind == crate::pure::error::Kind::Locked);
     }
 }

@@ -66,13 +66,18 @@ pub fn health() -> Result<()> {
     if wal::in_recovery() {
         return shut("the server is in recovery and can write no read record".into(), "read on the primary server");
     }
-    let (heartbeat, silent) = (shared::heartbeat(), sys::now() - shared::heartbeat());
+    // either way: a clock that was set back must not bring a dead worker to life
+    let (heartbeat, silent) = (shared::heartbeat(), sys::now().abs_diff(shared::heartbeat()));
     let doctor =
         "see SELECT * FROM airlock.doctor(); the server log says what the worker \"pg_airlock materialiser\" ran into";
     if heartbeat == 0 {
         return shut("the log's worker has not settled anything since the server was started".into(), doctor);
     }
-    if silent > gucs::max_silence() {
+    if shared::database() != wal::database_oid() {
+        let hint = "scoped reads pass in one database: the one that the setting airlock.database names";
+        return shut("this database is not the one that holds the log".into(), hint);
+    }
+    if silent > gucs::max_silence().unsigned_abs() {
         return shut(format!("the log's worker has been silent for {} seconds", silent / 1_000_000), doctor);
     }
     if !shared::slot_ok() {
@@ -105,17 +110,21 @@ fn work() -> Result<Infallible> {
     loop {
         wait(pause);
         if let Some((position, slot)) = desk.idle() {
-            shared::beat(sys::now(), position, slot, wal::database_oid());
+            beat(position, slot);
             pause = IDLE;
             continue;
         }
         let after = transaction(c"settling the read log", || desk.turn())?;
         if let Some((position, slot)) = after.beat {
-            shared::beat(sys::now(), position, slot, wal::database_oid());
+            beat(position, slot);
         }
         if let Some(lsn) = after.advance {
             // its own transaction: only behind the commit that moved the cursor, which is flushed by now
             transaction(c"letting go of WAL", || slot::advance(lsn))?;
+        }
+        if after.look {
+            // its own too: the sign of life comes before it, and it sees all that is committed
+            transaction(c"looking for readers that are gone", || desk.look())?;
         }
         pause = match after {
             After { waiting: true, .. } => WAITING,
@@ -123,6 +132,10 @@ fn work() -> Result<Infallible> {
             _ => IDLE,
         };
     }
+}
+
+fn beat(position: u64, slot: bool) {
+    shared::beat(sys::now(), position, slot, wal::database_oid());
 }
 
 /// Signals, database, settings. A database that does not exist is FATAL here, at each start.

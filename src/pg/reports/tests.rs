@@ -43,6 +43,23 @@ mod tests {
     }
 
     #[pg_test]
+    fn attack_null_elements_in_a_row_are_no_empty_list() {
+        Spi::run("SELECT airlock.create_key('log_test')").unwrap();
+        for (change, named) in [
+            ("views = '{NULL}'", "%unknown view"),
+            ("columns = '{a,NULL}'", "%unknown column"),
+            ("columns = '[2:2]={a}'", "%another shape"),
+        ] {
+            Spi::run("DELETE FROM airlock_catalog.read_record").unwrap();
+            forge(1);
+            Spi::run(&format!("UPDATE airlock_catalog.read_record SET {change} WHERE id = 1")).unwrap();
+            let sql =
+                format!("SELECT concat_ws('|', ok, first_bad_id, message LIKE '{named}') FROM airlock.verify_log()");
+            assert_eq!(text(&sql), "f|1|t", "{change}");
+        }
+    }
+
+    #[pg_test]
     fn rows_without_the_log_key_cannot_be_verified() {
         forge(1);
         Spi::run(

@@ -1,11 +1,13 @@
 //! Reads the whole log back, rebuilds each record's bytes from its row, and follows the chain to the cursor row.
 
+use crate::pg::gucs;
 use crate::pg::keys::ring;
-use crate::pg::readlog::materialiser::{spi, Cursor, Row, COLUMNS};
+use crate::pg::readlog::materialiser::{look_at_slot, spi, Cursor, Row, Slot, COLUMNS};
 use crate::pure::chain::{Break, Verifier};
 use crate::pure::error::Result;
 use crate::pure::keyring::ChainKey;
 use crate::pure::record;
+use crate::pure::seam::Seams;
 use pgrx::{check_for_interrupts, Spi};
 
 /// Rows read at once.
@@ -23,56 +25,95 @@ pub struct Verdict {
     pub message: String,
 }
 
-/// Checks the log. AL001 when the keys are locked.
+/// Checks the log, as the running query sees it. AL001 when the keys are locked.
 pub fn verify() -> Result<Verdict> {
     let (_, keys) = match ring::log_key(None) {
-        Err(_) if Cursor::latest()?.is_none() && is_empty()? => {
-            return Ok(Verdict { ok: true, checked: 0, first_bad: None, message: "the log is empty".into() });
-        }
+        Err(_) if Cursor::as_seen()?.is_none() && is_empty()? => return nothing(),
         other => other?,
     };
     let key = &keys.1;
-    // read first: rows that the worker appends while we read are behind it and are looked at on their own
-    let cursor = Cursor::latest()?;
-    let mut verifier = Verifier::new(key);
-    let found = chain(&mut verifier, cursor.as_ref().map_or(i64::MAX, |c| c.last_id))?;
+    let cursor = Cursor::as_seen()?;
+    let (mut verifier, mut seams) = (Verifier::new(key), Seams::default());
+    // no further: in a transaction that wrote, our own queries see newer rows than the one that called us
+    let found = chain(&mut verifier, &mut seams, cursor.as_ref().map_or(i64::MAX, |c| c.last_id))?;
     let checked = i64::try_from(verifier.checked()).unwrap_or(i64::MAX);
-    let bad = |first_bad, message: String| Ok(Verdict { ok: false, checked, first_bad, message });
-    if let Some(found) = found {
-        return bad(Some(found.id), found.message);
-    }
-    let Some(cursor) = cursor else {
-        return match checked {
-            0 => Ok(Verdict { ok: true, checked, first_bad: None, message: "the log is empty".into() }),
-            _ => bad(None, "the log has no cursor row, so it cannot be told whether its end was cut off".into()),
-        };
+    let verdict = match (found, cursor) {
+        (Some(found), _) => bad(checked, Some(found.id), found.message),
+        (None, Some(cursor)) => finish(key, verifier, cursor, checked)?,
+        (None, None) if checked == 0 => nothing()?,
+        (None, None) => {
+            let message = "the log has no cursor row, so it cannot be told whether its end was cut off";
+            bad(checked, None, message.into())
+        }
     };
-    finish(key, verifier, cursor, checked)
+    Ok(with_seams(verdict, &seams))
+}
+
+fn bad(checked: i64, first_bad: Option<i64>, message: String) -> Verdict {
+    Verdict { ok: false, checked, first_bad, message }
+}
+
+/// No row and no cursor: a log that has not begun, unless WAL is kept for it. The slot is made behind the first cursor.
+fn nothing() -> Result<Verdict> {
+    let sql = "SELECT pg_catalog.current_database() OPERATOR(pg_catalog.=) $1";
+    let database = gucs::database();
+    let ours = Spi::connect(|client| {
+        client.select(sql, Some(1), &[database.into()]).and_then(|t| t.first().get_one::<bool>()).map_err(spi)
+    })?;
+    if ours == Some(true) && look_at_slot()? != Slot::Missing {
+        let message = "the log is empty and has no cursor row, yet its replication slot is there: it was removed, or another database's was here";
+        return Ok(bad(0, None, message.into()));
+    }
+    Ok(Verdict { ok: true, checked: 0, first_bad: None, message: "the log is empty".into() })
+}
+
+/// Says where the log did not simply go on. A broken chain comes first: what a seam says is true only in a whole one.
+fn with_seams(mut verdict: Verdict, seams: &Seams) -> Verdict {
+    let restored: Vec<String> =
+        seams.restored.iter().map(|id| format!("continues after a restore at record {id}")).collect();
+    if let Some(first) = seams.first_bad {
+        let said = seams.bad.join("; ");
+        verdict.message = match verdict.ok {
+            true => format!("{said}; but for that {}", verdict.message),
+            false => format!("{}; besides, {said}", verdict.message),
+        };
+        if verdict.ok {
+            verdict.first_bad = Some(first);
+        }
+        verdict.ok = false;
+    }
+    if !restored.is_empty() {
+        verdict.message = format!("{}; {}", verdict.message, restored.join(", "));
+    }
+    verdict
 }
 
 /// The chain is right as far as it goes: does it go as far as it should, and no further?
 fn finish(key: &ChainKey, verifier: Verifier, cursor: Cursor, checked: i64) -> Result<Verdict> {
-    let bad = |first_bad, message: String| Ok(Verdict { ok: false, checked, first_bad, message });
     if !cursor.authentic(key) {
-        return bad(
-            None,
-            "the log's cursor row was changed, so it cannot be told whether the log's end was cut off".into(),
-        );
+        let message = "the log's cursor row was changed, so it cannot be told whether the log's end was cut off";
+        return Ok(bad(checked, None, message.into()));
     }
     if let Err(found) = verifier.end(cursor.last_id, &cursor.last_hash) {
-        return bad(Some(found.id), found.message);
+        return Ok(bad(checked, Some(found.id), found.message));
     }
     if let Some(id) = behind()? {
-        return bad(Some(id), format!("record {id} comes after the log's last record"));
+        return Ok(bad(checked, Some(id), format!("record {id} comes after the log's last record")));
     }
     let message = format!("the log is whole up to record {}", cursor.last_id);
     Ok(Verdict { ok: true, checked, first_bad: None, message })
 }
 
-/// Feeds all rows up to `last` to the verifier; the first break, if there is one.
-fn chain(verifier: &mut Verifier, last: i64) -> Result<Option<Break>> {
+/// Feeds all rows up to `last` to the verifier; the first break, if there is one. What is right goes to `seams`.
+fn chain(verifier: &mut Verifier, seams: &mut Seams, last: i64) -> Result<Option<Break>> {
+    // an array of another shape has the same elements, and is not what the worker wrote
+    let plain = |c: &str| {
+        format!("coalesce(pg_catalog.array_ndims({c}), 1) = 1 AND coalesce(pg_catalog.array_lower({c}, 1), 1) = 1")
+    };
     let sql = format!(
-        "SELECT {COLUMNS} FROM airlock_catalog.read_record WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT {CHUNK}"
+        "SELECT {COLUMNS}, {} AND {} FROM airlock_catalog.read_record WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT {CHUNK}",
+        plain("views"),
+        plain("columns")
     );
     let mut from = i64::MIN;
     loop {
@@ -83,6 +124,10 @@ fn chain(verifier: &mut Verifier, last: i64) -> Result<Option<Break>> {
             for tuple in table {
                 let id = tuple.get::<i64>(1).map_err(spi)?.unwrap_or(0);
                 seen = Some(id);
+                if tuple.get::<bool>(27).map_err(spi)? != Some(true) {
+                    let message = format!("record {id} has an array of another shape");
+                    return Ok((Some(Break { id, message }), seen));
+                }
                 let row = match Row::read(&tuple) {
                     Ok(row) => row,
                     // no record of ours gives such a row
@@ -91,6 +136,7 @@ fn chain(verifier: &mut Verifier, last: i64) -> Result<Option<Break>> {
                 if let Err(found) = verifier.feed(id, &record::encode(&row.record), row.hash.as_deref()) {
                     return Ok((Some(found), seen));
                 }
+                seams.feed(id, &row.record);
             }
             Ok((None, seen))
         })?;
@@ -102,7 +148,7 @@ fn chain(verifier: &mut Verifier, last: i64) -> Result<Option<Break>> {
     }
 }
 
-/// A row behind the cursor row of the same moment.
+/// A row behind the cursor row of the same moment: one query, so that no newer row meets an older cursor.
 fn behind() -> Result<Option<i64>> {
     let sql = "SELECT pg_catalog.min(r.id) FROM airlock_catalog.read_record r, airlock_catalog.log_cursor c WHERE r.id > c.last_id";
     Spi::connect(|client| client.select(sql, Some(1), &[]).and_then(|t| t.first().get_one::<i64>()).map_err(spi))

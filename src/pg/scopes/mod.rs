@@ -10,13 +10,14 @@ mod store;
 use crate::pg::admin::{act, caller};
 use crate::pg::shared;
 use crate::pg::sys::catalog::{self, name_argument};
+use crate::pg::sys::json::need_json;
 use crate::pg::sys::sql;
 use crate::pg::sys::{d, return_set, Args, Sql};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::{literal, shown};
 use crate::pure::scope::resolve::newly_exposed;
 use crate::sql_function;
-use pgrx::{pg_sys, JsonB};
+use pgrx::pg_sys;
 use plan::{Planned, Wanted};
 
 sql_function!(
@@ -36,7 +37,8 @@ sql_function!(
     /// `airlock.replace_scope(…same arguments…) → regclass`: the same relation under new rules; the old rules stay in
     /// the catalog with their end. Without `view_name` the view keeps its name.
     ///
-    /// Errors: as `create_scope`; `42704` when there is nothing to replace; `55000` when something depends on the view.
+    /// Errors: as `create_scope`; `42704` when there is nothing to replace; `55000` when something depends on the view or
+    /// a session keeps reading it.
     airlock_replace_scope,
     |args| {
         let wanted = wanted(args)?;
@@ -58,7 +60,8 @@ sql_function!(
 
 sql_function!(
     /// `airlock.drop_scope(subprocessor text, relation regclass)`: drops both views and takes back the column rights that
-    /// no other scope needs. Errors: `42704` no such scope; `55000` when something depends on the view.
+    /// no other scope needs. Errors: `42704` no such scope; `55000` when something depends on the view
+    /// or a session keeps reading it.
     airlock_drop_scope,
     |args| {
         let (name, relation): (String, pg_sys::Oid) = (args.need(0, "subprocessor")?, args.need(1, "relation")?);
@@ -75,7 +78,7 @@ fn wanted(args: Args) -> Result<Wanted> {
     Ok(Wanted {
         subprocessor: args.need(0, "subprocessor")?,
         relation: args.need(1, "relation")?,
-        rules: args.need::<JsonB>(2, "rules")?.0,
+        rules: need_json(args, 2, "rules")?,
         row_filter: args.get(3),
         subject: texts(4, "subject")?,
         purposes: texts(5, "purposes")?,
@@ -112,7 +115,7 @@ fn replace(wanted: &Wanted) -> Result<pg_sys::Oid> {
         return Err(store::no_scope(&wanted.subprocessor, &planned.shape.name)
             .hint(format!("SELECT airlock.create_scope({}, …)", literal(&wanted.subprocessor))));
     };
-    store::remove(old)?;
+    store::remove(old, &wanted.subprocessor)?;
     let view = store::install(wanted, &planned)?;
     store::revoke_unneeded(wanted.relation)?;
     shared::changed();
@@ -127,7 +130,7 @@ fn drop_scope(name: &str, relation: pg_sys::Oid) -> Result<()> {
             catalog::relation(relation).ok().flatten().map_or_else(|| relation.to_u32().to_string(), |r| r.name);
         store::no_scope(name, &table).hint("see TABLE airlock.scopes")
     })?;
-    store::remove(&old)?;
+    store::remove(&old, name)?;
     store::revoke_unneeded(relation)?;
     shared::changed();
     Ok(())

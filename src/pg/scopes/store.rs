@@ -5,7 +5,7 @@ use crate::pg::sys::catalog;
 use crate::pg::sys::role_name;
 use crate::pg::sys::sql::{self, arg, Row};
 use crate::pure::error::{Error, Kind, Result};
-use crate::pure::name::{qualified, shown};
+use crate::pure::name::{literal, qualified, shown};
 use crate::pure::scope::render::{render, revoke_columns, Ids, Rendered};
 use crate::pure::scope::resolve::{ExposedColumn, PlanColumn, ViewPlan};
 use crate::pure::scope::VIEW_OWNER;
@@ -188,10 +188,18 @@ fn insert_rule(scope: i32, ordinal: i32, column: &PlanColumn, planned: &Planned)
 }
 
 /// Ends a scope: its rows get their end and stay as history, its views go.
-pub fn remove(old: &Live) -> Result<()> {
+pub fn remove(old: &Live, subprocessor: &str) -> Result<()> {
     check_dependents(old)?;
-    for statement in drops(old)? {
-        sql::run(&statement, &[])?;
+    let statements = drops(old)?;
+    // a cursor in an idle transaction keeps its lock on the view, and everybody else would queue behind us
+    let dropped = sql::impatient(|| statements.iter().try_for_each(|statement| sql::run(statement, &[]).map(|_| ())))?;
+    if !dropped {
+        return Err(Error::new(Kind::State, "sessions of the sub-processor are still reading this view")
+            .detail("nothing was changed")
+            .hint(format!(
+                "try again later, or SELECT airlock.suspend({0}, 'why') first, which ends them, and airlock.resume({0}, 'why') afterwards",
+                literal(subprocessor)
+            )));
     }
     sql::run(
         "UPDATE airlock_catalog.rule SET until = pg_catalog.now() WHERE scope = $1 AND until IS NULL",

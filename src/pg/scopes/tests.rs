@@ -310,4 +310,74 @@ mod tests {
         run("ALTER VIEW sco_acme.people SET (security_barrier = false)");
         assert_ne!(now(), stored);
     }
+
+    /// ANALYZE by a superuser runs the index expressions of everybody's tables, with the superuser as the outer user.
+    #[pg_test]
+    fn an_index_expression_administers_nothing() {
+        set_up();
+        for sql in [
+            "CREATE ROLE sco_mallory LOGIN",
+            "GRANT airlock_admin TO sco_mallory",
+            "CREATE SCHEMA sco_m AUTHORIZATION sco_mallory",
+            "SET LOCAL ROLE sco_mallory",
+            "CREATE TABLE sco_m.own (a text)",
+            "CREATE TABLE sco_m.outcome (code text)",
+            "CREATE FUNCTION sco_m.attempt(sql text) RETURNS void LANGUAGE plpgsql AS $f$
+               BEGIN EXECUTE sql; INSERT INTO sco_m.outcome VALUES ('ok');
+               EXCEPTION WHEN OTHERS THEN INSERT INTO sco_m.outcome VALUES (SQLSTATE); END $f$",
+            "CREATE FUNCTION sco_m.attack() RETURNS int LANGUAGE plpgsql AS $f$ BEGIN
+               PERFORM sco_m.attempt($$SELECT airlock.create_scope('sco_acme', 'sco.people', '{\"name\": \"clear\"}')$$);
+               PERFORM sco_m.attempt($$SELECT airlock.encrypt_column('sco_m.own', 'a', 'sco_pii')$$);
+               RETURN 1; END $f$",
+            "CREATE TABLE sco_m.bait (id int)",
+            "CREATE FUNCTION sco_m.f(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
+            "INSERT INTO sco_m.bait VALUES (1)",
+            "CREATE INDEX ON sco_m.bait (sco_m.f(id))",
+            "CREATE OR REPLACE FUNCTION sco_m.f(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN sco_m.attack(); END'",
+            "RESET ROLE",
+            "ANALYZE sco_m.bait",
+        ] {
+            run(sql);
+        }
+        assert_eq!(text("SELECT string_agg(DISTINCT code, ' ') FROM sco_m.outcome"), "42501");
+        assert_eq!(text("SELECT (count(*) > 1)::text FROM sco_m.outcome"), "true");
+        assert_eq!(text("SELECT count(*)::text FROM airlock_catalog.scope"), "0");
+    }
+
+    #[pg_test]
+    fn json_that_cannot_be_read_is_refused_by_path() {
+        set_up();
+        let deep = format!("{{\"id\": {}{}}}", "[".repeat(300), "]".repeat(300));
+        for rules in [deep.as_str(), "{\"id\": {\"mask\": \"bucket\", \"step\": 1e400}}"] {
+            refused(&scope(rules, ""), &["AL010", "\"rules\" cannot be read", "at $"]);
+            let alter = format!("SELECT airlock.alter_subprocessor('sco_acme', '{rules}')");
+            refused(&alter, &["AL010", "\"changes\" cannot be read", "at $"]);
+            let create = format!(
+                "SELECT airlock.create_subprocessor('sco_new', 'sco_new', 'A', 'C', '{{p}}', details => '{rules}')"
+            );
+            run("DROP ROLE IF EXISTS sco_new");
+            run("CREATE ROLE sco_new LOGIN");
+            refused(&create, &["AL010", "\"details\" cannot be read", "at $"]);
+        }
+    }
+
+    #[pg_test]
+    fn a_view_is_not_waited_for_longer_than_five_seconds() {
+        use crate::pg::sys::sql::{impatient, run as execute, undone};
+        let inside = || {
+            let mut timeout = String::new();
+            let done = impatient(|| {
+                timeout = text("SELECT current_setting('lock_timeout')");
+                Ok(())
+            });
+            (done.unwrap(), timeout)
+        };
+        for (own, expected) in [("0", "5s"), ("2s", "2s"), ("1min", "5s")] {
+            run(&format!("SET LOCAL lock_timeout = '{own}'"));
+            assert_eq!(inside(), (true, expected.to_string()));
+            assert_eq!(text("SELECT current_setting('lock_timeout')"), own, "it comes back");
+        }
+        let locked = "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'lock_not_available'; END $$";
+        assert!(!undone(|| impatient(|| execute(locked, &[]).map(|_| ()))).unwrap());
+    }
 }

@@ -1,5 +1,6 @@
 //! Which roles may become a sub-processor's: an ordinary login that owns nothing and is a member of nothing that reads.
 
+use crate::pg::error::notice;
 use crate::pg::readlog::identity::labelled_roles;
 use crate::pg::sys::roles::{by_name, caller, current, is_member, name, session};
 use crate::pg::sys::sql::{self, arg};
@@ -13,7 +14,8 @@ const OURS: [&str; 3] = ["airlock_admin", "airlock_auditor", "airlock_view_owner
 /// Checks that a role can be bound to a sub-processor. `role_name` is its name.
 ///
 /// # Errors
-/// `22023` with the reason in DETAIL and what to type in HINT; `42710` when it is bound already.
+/// `22023` with the reason in DETAIL and what to type in HINT; `42710` when it is bound already; `42501` when it is in use
+/// and the caller could not change roles otherwise.
 pub fn check(role: pg_sys::Oid, role_name: &str) -> Result<()> {
     check_labels(role, role_name)?;
     if OURS.contains(&role_name) || role_name.starts_with("pg_") {
@@ -24,7 +26,8 @@ pub fn check(role: pg_sys::Oid, role_name: &str) -> Result<()> {
     check_memberships(role, role_name)?;
     check_members(role, role_name)?;
     check_keys(role, role_name)?;
-    check_ownership(role, role_name)
+    check_ownership(role, role_name)?;
+    check_use(role, role_name)
 }
 
 fn refused(role: &str, why: &str) -> Error {
@@ -161,4 +164,44 @@ fn check_ownership(role: pg_sys::Oid, role_name: &str) -> Result<()> {
         Some(n) => Err(refused(role_name, &format!("it owns {n} objects"))
             .hint(format!("REASSIGN OWNED BY {} TO …, in each database that has some", ident(role_name)))),
     }
+}
+
+/// A role that is in use loses what it could do so far, and so do its members. Only who may change roles anyway decides
+/// that; for them it is said.
+fn check_use(role: pg_sys::Oid, role_name: &str) -> Result<()> {
+    let counts = sql::first(
+        "SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_auth_members m WHERE m.roleid OPERATOR(pg_catalog.=) $1),
+                (SELECT pg_catalog.count(*) FROM pg_catalog.pg_auth_members m WHERE m.member OPERATOR(pg_catalog.=) $1),
+                (SELECT pg_catalog.count(*) FROM pg_catalog.pg_shdepend d
+                  WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_authid'::pg_catalog.regclass
+                    AND d.refobjid OPERATOR(pg_catalog.=) $1)",
+        &[arg(role)],
+        |row| Ok([row.need::<i64>(1)?, row.need(2)?, row.need(3)?]),
+    )?;
+    let uses = ["members", "roles that it is a member of", "objects that it holds privileges on"];
+    let counts = counts.unwrap_or_default().into_iter().zip(uses).filter(|(n, _)| *n > 0);
+    let found: Vec<String> = counts.map(|(n, what)| format!("{what}: {n}")).collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let found = found.join(", ");
+    let may = sql::first(
+        "SELECT r.rolsuper OR r.rolcreaterole FROM pg_catalog.pg_roles r WHERE r.oid OPERATOR(pg_catalog.=) $1",
+        &[arg(caller())],
+        |row| row.need::<bool>(1),
+    )?;
+    if may != Some(true) {
+        return Err(Error::new(
+            Kind::Privilege,
+            format!("role {} is in use, and would be contained from now on", shown(role_name)),
+        )
+        .detail(found)
+        .hint("a superuser or a role with CREATEROLE must register it, or use a new role"));
+    }
+    notice(
+        Error::new(Kind::State, format!("role {} is in use, and is contained from now on", shown(role_name)))
+            .detail(found)
+            .hint("so are its members; their live sessions end at commit"),
+    );
+    Ok(())
 }

@@ -4,6 +4,7 @@
 pub mod catalog;
 pub mod compat;
 pub mod filter;
+pub mod json;
 pub mod roles;
 pub mod scan;
 pub mod sessions;

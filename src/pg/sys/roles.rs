@@ -15,6 +15,13 @@ pub fn current() -> pg_sys::Oid {
     unsafe { pg_sys::GetUserId() }
 }
 
+/// Whether code runs that its owner may not be trusted with: PostgreSQL maintains somebody's index, materialized view or
+/// statistics. Stays true inside SECURITY DEFINER functions.
+pub fn restricted() -> bool {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::InSecurityRestrictedOperation() }
+}
+
 /// Whom this session logged in as, and whom it says it is.
 pub fn session() -> [pg_sys::Oid; 2] {
     // SAFETY: read variables of the backend.

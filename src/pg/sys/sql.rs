@@ -105,6 +105,46 @@ pub fn settled<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     result
 }
 
+/// How long a statement that must keep readers out waits for them, in milliseconds.
+const PATIENCE: i32 = 5000;
+
+/// Runs `body`, which waits for no lock longer than five seconds, or than the session's own `lock_timeout` where that is
+/// shorter. False when a lock was not to be had: the caller must end with an error then, for nothing was rolled back.
+pub fn impatient(body: impl FnOnce() -> Result<()>) -> Result<bool> {
+    // SAFETY: a setting of the backend is read; a nest of settings is closed below, or by the abort when `body` raises.
+    // A USERSET setting may be saved and set at any time.
+    let level = unsafe {
+        let level = pg_sys::NewGUCNestLevel();
+        if pg_sys::LockTimeout == 0 || pg_sys::LockTimeout > PATIENCE {
+            pg_sys::set_config_option(
+                c"lock_timeout".as_ptr(),
+                c"5s".as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+        }
+        level
+    };
+    let done = match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(result) => result.map(|()| true),
+        Err(panic) => match panic.downcast_ref::<CaughtError>() {
+            Some(CaughtError::PostgresError(report))
+                if crate::pg::error::unpacked(report.sql_error_code() as i32) == "55P03" =>
+            {
+                Ok(false)
+            }
+            _ => resume_unwind(panic),
+        },
+    };
+    // SAFETY: closes the nest opened above.
+    unsafe { pg_sys::AtEOXact_GUC(true, level) };
+    done
+}
+
 /// Runs `body` in a subtransaction and rolls that back, however it ended: what it wrote, locked and set is undone, what
 /// it returns stays. Its errors go on.
 pub fn undone<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {

@@ -9,9 +9,10 @@ use crate::pg::keys::ring;
 use crate::pg::readlog::wal;
 use crate::pg::sys::{self, scan};
 use crate::pure::chain;
-use crate::pure::error::{Kind, Result};
+use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::{ChainKey, LogKey};
 use crate::pure::record::{self, Record, RecordKind, StatementId};
+use crate::pure::seam::{Place, Seam};
 use pgrx::{pg_sys, Spi};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -38,7 +39,9 @@ pub struct After {
     pub beat: Option<(u64, bool)>,
     /// Where the slot may be moved to.
     pub advance: Option<u64>,
-    /// Whether there is more to read at once.
+    /// Whether to look for readers that are gone, by [`Desk::look`].
+    pub look: bool,
+    /// Whether there is more to do at once.
     pub more: bool,
     /// Whether the extension or its key is not there yet.
     pub waiting: bool,
@@ -52,7 +55,9 @@ pub struct Settler {
     moved: Instant,
     slot: bool,
     looked: Instant,
-    news: Option<String>,
+    news: Option<Seam>,
+    /// The log has just begun, and its slot is still to be made.
+    begins: bool,
     open: OpenReads,
 }
 
@@ -69,7 +74,12 @@ impl Desk {
     pub fn idle(&self) -> Option<(u64, bool)> {
         let settler = self.settler.as_ref()?;
         let rest = wal::flushed() <= settler.position && settler.looked.elapsed() < SLOT && !settler.open.due();
-        (rest && settler.news.is_none()).then_some((settler.position, settler.slot))
+        (rest && settler.news.is_none() && !settler.begins).then_some((settler.position, settler.slot))
+    }
+
+    /// Looks for readers that are gone, inside a transaction with a snapshot that sees the last turn.
+    pub fn look(&mut self) -> Result<()> {
+        self.settler.as_mut().map_or(Ok(()), |settler| settler.open.look())
     }
 
     /// One turn, inside a transaction with a snapshot.
@@ -99,16 +109,27 @@ impl Desk {
             Err(error) => return Err(error),
         };
         if self.settler.is_none() {
-            let (cursor, new) = match Cursor::latest()? {
-                Some(cursor) => (cursor, false),
-                None if self.may_begin()? => (Settler::begin_log(&keys)?, true),
+            let (cursor, news) = match Cursor::latest()? {
+                Some(cursor) => {
+                    let promoted = cursor.timeline < wal::timeline();
+                    let news = promoted.then_some(Seam::Promoted(cursor.timeline));
+                    (cursor, news)
+                }
+                None if self.may_begin()? => {
+                    let (cursor, seam) = Settler::begin_log(&keys)?;
+                    (cursor, Some(seam))
+                }
                 None => return waiting,
             };
             if let Some(gap) = cursor.misfit(&keys.1) {
+                if matches!(news, Some(Seam::Begins | Seam::Restored(_) | Seam::Missing(_))) {
+                    // the new cursor row must not be there without the record that says so
+                    return Err(Error::new(Kind::State, "the read log cannot begin here").detail(gap));
+                }
                 self.say(format!("the read log has a gap, scoped reads are refused: {gap}; see airlock.doctor()"));
                 return Ok(After { beat: Some((cursor.lsn, false)), ..After::default() });
             }
-            self.settler = Some(Settler::resume(table, cursor, new)?);
+            self.settler = Some(Settler::resume(table, cursor, news)?);
             self.said.clear();
         }
         match &mut self.settler {
@@ -140,36 +161,37 @@ impl Desk {
 
 impl Settler {
     /// Starts a log, or goes on with one that came without its cursor (a restore, or an administrator who removed the
-    /// cursor to accept a gap), at the place from which the slot keeps WAL.
-    fn begin_log(keys: &Keys) -> Result<Cursor> {
+    /// cursor to accept a gap), at the place from which the slot keeps WAL. Without a slot at the last checkpoint: the
+    /// slot is made by the next turn, behind the commit, so that a slot without a cursor always means that a log had begun.
+    fn begin_log(keys: &Keys) -> Result<(Cursor, Seam)> {
         Spi::connect_mut(|client| {
             // waits for a COPY into the table, and keeps another away
             let sql = "LOCK TABLE airlock_catalog.read_record, airlock_catalog.log_cursor IN SHARE ROW EXCLUSIVE MODE";
             client.update(sql, None, &[]).map(|_| ()).map_err(store::spi)
         })?;
         let (last_id, last_hash) = store::head()?;
-        let cursor = Cursor::here(slot::ensure()?, last_id, last_hash);
+        let slot = slot::look()?;
+        let from = match slot {
+            Slot::Missing | Slot::Lost => store::last_checkpoint()?,
+            Slot::Keeps(_) | Slot::Taken => slot::ensure()?,
+        };
+        let seam = Seam::without_cursor(last_id, store::last_place()?, place(), slot != Slot::Missing);
+        let cursor = Cursor::here(from, last_id, last_hash);
         Spi::connect_mut(|client| {
             store::lock(client)?;
             cursor.insert(client, &keys.1)
         })?;
-        Ok(cursor.sealed(&keys.1))
+        Ok((cursor.sealed(&keys.1), seam))
     }
 
-    fn resume(table: pg_sys::Oid, cursor: Cursor, new: bool) -> Result<Settler> {
-        let place = format!("in system {} on timeline {}", wal::system_identifier(), wal::timeline());
-        let news = match (new, cursor.last_id) {
-            (true, 0) => Some(format!("log begins {place}")),
-            (true, id) => Some(format!("log continues {place} after record {id}")),
-            (false, _) if cursor.timeline < wal::timeline() => {
-                Some(format!("log continues {place}, after timeline {}", cursor.timeline))
-            }
-            (false, _) => None,
-        };
-        slot::ensure()?;
-        let position = cursor.lsn;
+    fn resume(table: pg_sys::Oid, cursor: Cursor, news: Option<Seam>) -> Result<Settler> {
+        let begun = !matches!(news, Some(Seam::Begins | Seam::Restored(_) | Seam::Missing(_)));
+        if begun {
+            slot::ensure()?;
+        }
+        let (position, open) = (cursor.lsn, OpenReads::up_to(cursor.last_id));
         let (moved, looked) = (Instant::now(), Instant::now());
-        Ok(Settler { table, cursor, position, moved, slot: true, looked, news, open: OpenReads::default() })
+        Ok(Settler { table, cursor, position, moved, slot: begun, looked, news, begins: !begun, open })
     }
 
     fn settle(&mut self, keys: &Keys) -> Result<After> {
@@ -180,8 +202,10 @@ impl Settler {
         batch.without_known()?;
         let finding = batch.finding().map(|text| (RecordKind::Finding, text));
         let mut records = Vec::with_capacity(batch.records.len() + 2);
-        if let Some(news) = self.news.take() {
-            records.push(own(RecordKind::Configuration, news));
+        let news = self.news.take();
+        let begins = self.begins && news.is_some();
+        if let Some(news) = news {
+            records.push(own(news.kind(), news.detail(place())));
         }
         records.append(&mut batch.records);
         records.extend(finding.map(|(kind, text)| own(kind, text)));
@@ -192,7 +216,7 @@ impl Settler {
             records.extend(killed);
         }
         let mut force = false;
-        if self.looked.elapsed() >= SLOT || !self.slot {
+        if !begins && (self.looked.elapsed() >= SLOT || !self.slot) {
             force = self.look_at_slot()?;
         }
         self.position = batch.end;
@@ -204,10 +228,8 @@ impl Settler {
             advance = Some(self.cursor.lsn);
             self.save(keys, records)?;
         }
-        if batch.complete {
-            self.open.look()?;
-        }
-        Ok(After { beat: Some((self.position, self.slot)), advance, more: !batch.complete, waiting: false })
+        let (beat, more) = (Some((self.position, self.slot)), begins || !batch.complete);
+        Ok(After { beat, advance, look: batch.complete && self.open.due(), more, waiting: false })
     }
 
     /// Appends the records, linked, and moves the cursor row.
@@ -234,10 +256,11 @@ impl Settler {
         Ok(())
     }
 
-    /// Looks after the slot. A lost one is made anew while the WAL is still there; true when the cursor row must follow
+    /// Looks after the slot. A new log's is made; a lost one is made anew while the WAL is still there; true when the cursor row must follow
     /// at once, since only what is behind it may be gone.
     fn look_at_slot(&mut self) -> Result<bool> {
         self.looked = Instant::now();
+        let new = std::mem::take(&mut self.begins);
         let before = slot::look()?;
         if matches!(before, Slot::Keeps(_)) {
             self.slot = true;
@@ -248,10 +271,16 @@ impl Settler {
             return Ok(false);
         }
         slot::ensure()?;
-        log("pg_airlock: replication slot \"pg_airlock\" was gone and has been made anew");
+        if !new {
+            log("pg_airlock: replication slot \"pg_airlock\" was gone and has been made anew");
+        }
         self.slot = true;
         Ok(true)
     }
+}
+
+fn place() -> Place {
+    Place { system: wal::system_identifier(), timeline: wal::timeline() }
 }
 
 /// A record of the worker's own; its number follows from its place.

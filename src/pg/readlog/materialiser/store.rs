@@ -6,6 +6,7 @@ use crate::pure::chain::{self, Hash};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::ChainKey;
 use crate::pure::record::{Outcome, Record, RecordKind, StatementId};
+use crate::pure::seam::{Place, Seam};
 use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
 use pgrx::spi::{SpiClient, SpiError, SpiHeapTupleData};
 use pgrx::{AnyNumeric, PgOid, Spi};
@@ -69,12 +70,14 @@ impl Row {
         let text = |i: usize| tuple.get::<String>(i).map_err(spi);
         let count = |i: usize| tuple.get::<i64>(i).map_err(spi);
         let moment = |i: usize| Ok(tuple.get::<TimestampWithTimeZone>(i).map_err(spi)?.map_or(0, |t| t.into_inner()));
-        let texts = |i: usize| -> Result<Vec<String>> {
-            let list = tuple.get::<Vec<Option<String>>>(i).map_err(spi)?;
-            Ok(list.unwrap_or_default().into_iter().flatten().collect())
-        };
         let id = count(1)?.unwrap_or(0);
         let strange = |what: &str| Error::new(Kind::Corrupt, format!("record {id} has an unknown {what}"));
+        // NULL is never written where a record has a value: it must not pass for an empty one
+        let need = |i: usize, what: &str| text(i)?.ok_or_else(|| strange(what));
+        let texts = |i: usize, what: &str| -> Result<Vec<String>> {
+            let list = tuple.get::<Vec<Option<String>>>(i).map_err(spi)?;
+            list.and_then(|l| l.into_iter().collect()).ok_or_else(|| strange(what))
+        };
         let kind = RecordKind::from_label(&text(2)?.unwrap_or_default()).ok_or_else(|| strange("kind"))?;
         let outcome = match text(20)? {
             None => None,
@@ -89,19 +92,19 @@ impl Row {
             kind,
             at: moment(3)?,
             statement_id,
-            subprocessor: text(7)?.unwrap_or_default(),
-            contract: text(8)?.unwrap_or_default(),
-            login_role: text(9)?.unwrap_or_default(),
-            session_role: text(10)?.unwrap_or_default(),
-            acting_role: text(11)?.unwrap_or_default(),
+            subprocessor: need(7, "sub-processor")?,
+            contract: need(8, "contract")?,
+            login_role: need(9, "login role")?,
+            session_role: need(10, "session role")?,
+            acting_role: need(11, "acting role")?,
             client_addr: text(12)?,
             tls: text(13)?,
-            application_name: text(14)?.unwrap_or_default(),
-            database: text(15)?.unwrap_or_default(),
-            views: texts(16)?,
-            columns: texts(17)?,
+            application_name: need(14, "application name")?,
+            database: need(15, "database")?,
+            views: texts(16, "view")?,
+            columns: texts(17, "column")?,
             purpose: text(18)?,
-            statement: text(19)?.unwrap_or_default(),
+            statement: need(19, "statement")?,
             outcome,
             sqlstate: text(21)?,
             rows_sent: count(22)?,
@@ -331,4 +334,33 @@ pub fn head() -> Result<(i64, Hash)> {
             hash.ok_or_else(|| Error::new(Kind::Corrupt, format!("record {id}, the log's last, has no hash")))?;
         Ok((id, hash))
     })
+}
+
+/// The place that the log came to last, by its own records.
+pub fn last_place() -> Result<Option<Place>> {
+    let sql =
+        "SELECT r.kind, r.detail FROM airlock_catalog.read_record r WHERE r.kind IN ('configuration', 'finding') \
+               AND r.detail LIKE '%in system % on timeline %' ORDER BY r.id DESC";
+    Spi::connect(|client| {
+        for row in client.select(sql, None, &[]).map_err(spi)? {
+            let kind = row.get::<String>(1).map_err(spi)?.and_then(|k| RecordKind::from_label(&k));
+            let detail = row.get::<String>(2).map_err(spi)?.unwrap_or_default();
+            if let Some((_, place)) = kind.and_then(|kind| Seam::read(kind, &detail)) {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
+    })
+}
+
+/// Where the last checkpoint begins: a record's beginning, whose WAL is there.
+pub fn last_checkpoint() -> Result<u64> {
+    let sql =
+        "SELECT (c.redo_lsn - '0/0'::pg_catalog.pg_lsn)::pg_catalog.text FROM pg_catalog.pg_control_checkpoint() c";
+    let found = Spi::connect(|client| {
+        client.select(sql, Some(1), &[]).and_then(|t| t.first().get_one::<String>()).map_err(spi)
+    })?;
+    found
+        .and_then(|n| n.parse().ok())
+        .ok_or_else(|| Error::new(Kind::Corrupt, "the position of the last checkpoint cannot be read"))
 }
