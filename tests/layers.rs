@@ -34,6 +34,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("record", &["aead", "keyring", "subjects"]),
     ("chain", &["keyring"]),
     ("report", &["chain", "record"]),
+    ("seam", &["record"]),
 ];
 
 /// What the pure half never names: Postgres, the other half, I/O, clocks, randomness, threads.
