@@ -90,6 +90,23 @@ fn becoming_a_subprocessor_ends_the_session() {
     assert_eq!(cluster.sql("bob", READ).ok().received, VISIBLE, "a new session reads as acme");
 }
 
+/// A GRANT of the role to a superuser locks nobody out; the role itself stays contained, even made a superuser.
+#[test]
+fn a_superuser_who_is_granted_the_role_is_not_locked_out() {
+    let cluster = running();
+    cluster.admin("GRANT acme TO postgres");
+    assert_eq!(cluster.admin("SELECT count(*) FROM public.customers").value(), "100");
+    let mut taken = cluster.connect_as("postgres", "taken on");
+    taken.query("SET ROLE acme").ok();
+    assert_eq!(taken.query("SELECT note FROM public.customers").code(), "AL007");
+    assert_eq!(taken.query(READ).ok().received, VISIBLE);
+    assert_eq!(settled(&cluster, "taken on", 1)[0].get("login_role"), "postgres");
+    cluster.admin("REVOKE acme FROM postgres");
+    cluster.admin("ALTER ROLE acme SUPERUSER");
+    assert_eq!(cluster.sql("acme", "SELECT note FROM public.customers").code(), "AL007");
+    assert_eq!(cluster.sql("acme", "SELECT pg_read_file('PG_VERSION')").code(), "AL007");
+}
+
 #[test]
 fn a_second_database_with_the_extension_discloses_nothing() {
     let cluster = running();

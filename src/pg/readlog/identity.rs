@@ -3,7 +3,8 @@
 //!
 //! A sub-processor's role carries the security label `subprocessor:NAME` of provider `airlock`. The session belongs to
 //! it when its authenticated login, its session user or its current user is that role or a member of it, by whatever
-//! path; superusers get no shortcut, so a superuser is nobody's member unless a GRANT says so.
+//! path. A superuser is nobody's member, whatever was granted, but for the sub-processor's own role made one, and while
+//! he has taken the role on.
 #![allow(unsafe_code)] // ◆ shared catalog scan, role look-ups on every statement
 #![allow(ffi_unwind_calls)] // reason: three reads of a variable, which cannot raise
 
@@ -146,7 +147,8 @@ fn look_up(stamp: &Stamp) -> Result<(Who, bool)> {
     let mut found: Option<Rc<str>> = None;
     let mut by_login = false;
     for (role, name) in labelled_roles() {
-        let member = |of: pg_sys::Oid| crate::pg::keys::is_member(of, role);
+        // GRANT acme TO a superuser must not lock him out: nothing contains a superuser, and somebody has to REVOKE it
+        let member = |of: pg_sys::Oid| crate::pg::keys::is_member(of, role) && (of == role || !is_superuser(of));
         if ![stamp.login, stamp.session, stamp.current].into_iter().any(member) {
             continue;
         }
@@ -157,6 +159,11 @@ fn look_up(stamp: &Stamp) -> Result<(Who, bool)> {
         }
     }
     Ok((found.map_or(Who::Other, Who::Subprocessor), by_login))
+}
+
+fn is_superuser(role: pg_sys::Oid) -> bool {
+    // SAFETY: a cached syscache look-up.
+    unsafe { pg_sys::superuser_arg(role) }
 }
 
 /// All roles that carry a sub-processor's label, with the name in it.
