@@ -1,4 +1,4 @@
-//! The contract of masks (`design/masks.md` section 1), one property per line that a mask without a server can break.
+//! The contract of masks (`docs/masks.md`), one property per line that a mask without a server can break.
 //! C4 (settings), C7 (declared in `airlock.masks`), C10 (labels), C13 (golden vectors) and C14 are tested elsewhere, and
 //! the time of C12 in `linear_masks.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -1,6 +1,6 @@
 //! Masks: what a sub-processor sees in place of a value.
 //!
-//! The contract (`design/masks.md`, C1 to C14): a mask is total on any value and deterministic, fails closed, never
+//! The contract (`docs/masks.md`, C1 to C14): a mask is total on any value and deterministic, fails closed, never
 //! keeps more than half of the characters, gives a typed value and reads no setting. A new mask starts as a variant of
 //! [`Mask`]; the compiler then leads through every place it needs.
 //!
