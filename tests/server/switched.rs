@@ -49,6 +49,19 @@ fn a_cursor_does_not_outlive_the_role_it_was_opened_under() {
     }
 }
 
+/// What ends without a suspension, by its date, ends for open cursors too: the contract is asked at each FETCH.
+#[test]
+fn an_open_cursor_hears_that_the_contract_ended() {
+    let cluster = running();
+    let mut acme = cluster.connect_as("acme", "ended");
+    acme.query("BEGIN").ok();
+    acme.query("DECLARE c CURSOR FOR SELECT id FROM acme.customers").ok();
+    assert_eq!(acme.query("FETCH 1 FROM c").ok().received, 1);
+    cluster.admin("SELECT airlock.alter_subprocessor('acme', '{\"valid_until\": \"2020-01-01\"}')");
+    let answer = acme.query("FETCH ALL FROM c");
+    assert_eq!((answer.code(), answer.received), ("AL006", 0), "{answer:?}");
+}
+
 /// Suspension finds a stream that runs under another login.
 #[test]
 fn suspending_ends_a_stream_of_a_pooler_that_took_the_role_on() {
