@@ -1,7 +1,8 @@
 # pg_airlock: try it, test it. `make` alone says what there is.
 #
-# Postgres is taken from Debian's packages; the extension goes into private copies of that installation under PREFIX, so
-# that nothing of yours changes. Only `cargo pgrx test` installs into the system's Postgres, as pgrx always does.
+# PostgreSQL 15 is taken from Debian's packages; 16, 17, 18 and builds with assertions are fetched or built by
+# tools/postgres.sh. The extension goes into private copies of these under PREFIX, so that nothing of yours changes. Only
+# `cargo pgrx test` on 15 installs into the system's Postgres, as pgrx always does.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -9,49 +10,85 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
-# the PostgreSQL major
+MAJORS := 15 16 17 18
+# the PostgreSQL major; without it `make test` runs all of 15, and a part on others
+ONE_MAJOR := $(filter-out undefined,$(origin PG))
 PG ?= 15
-ifneq ($(PG),15)
-$(error PG=$(PG) is not supported yet: this version is for PostgreSQL 15)
+ifneq ($(words $(filter $(MAJORS),$(PG))),1)
+$(error PG=$(PG): the supported majors of PostgreSQL are $(MAJORS))
 endif
+# ASSERT=1: a server with assertions (15 and 18)
+ASSERT ?=
+KIND := $(PG)$(if $(ASSERT),-assert)
+# the major that the default run looks at besides 15 and 18, another one each day
+OTHER ?= $(word $(shell expr $$(date +%s) / 86400 % 2 + 1),16 17)
 
 PGRX := 0.18.1
-SYSTEM_LIB := /usr/lib/postgresql/$(PG)
-SYSTEM_SHARE := /usr/share/postgresql/$(PG)
-PACKAGES := postgresql-$(PG) postgresql-server-dev-$(PG) postgresql-$(PG)-pgaudit sudo gcc libc6-dev tzdata openssl
 # one per clone; short, and where the user postgres can read
 PREFIX ?= /var/tmp/pg_airlock-$(shell printf %s '$(CURDIR)' | cksum | cut -d' ' -f1)
-BIN := lib/postgresql/$(PG)/bin
 
-# the data directory and the root key of the tests that run inside a backend
+# POSTGRES: the installation that is copied; BIN: where the programs are in it and in its copies
+ifeq ($(KIND),15)
+POSTGRES := /usr/lib/postgresql/15
+BIN := lib/postgresql/15/bin
+else
+POSTGRES := $(PREFIX)/postgres/$(KIND)
+BIN := bin
+endif
+
+# postgresql-15 brings the libraries and the user that the other majors need too
+PACKAGES := postgresql-15 postgresql-server-dev-15 sudo gcc libc6-dev tzdata openssl \
+  $(if $(filter-out 15,$(KIND)),python3-pip) $(if $(ASSERT),make perl bison flex libssl-dev zlib1g-dev)
+
+# the data directory and the root key of the tests that run inside a backend, and more lines of its postgresql.conf
 PGTEST := /var/tmp/pgtest
 PGTEST_KEY := /var/tmp/pgtest-root.key
+SETTINGS ?=
 
 ROOT := $(filter 0,$(shell id -u))
 SUDO := $(if $(ROOT),,sudo)
 RUNAS := $(if $(ROOT),--runas postgres)
 OWNER := $(if $(ROOT),-o postgres -g postgres)
 
+# pgrx's list of installations, our own. The bindings are made from it, so a build with assertions has one for itself
+export PGRX_HOME := $(PREFIX)/pgrx$(if $(ASSERT),-assert)
+ifdef ASSERT
+export CARGO_TARGET_DIR := $(CURDIR)/target/assert
+endif
 # cargo-pgrx's own linker flag off: its builds then share everything with cargo test and clippy
 export CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND := 1
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "variables: PG=$(PG) PREFIX=$(PREFIX)"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "variables: PG=$(PG) (of $(MAJORS)) ASSERT=$(ASSERT) PREFIX=$(PREFIX)"
 
 .PHONY: demo demo-stop
 demo: setup server-install ## build, start a private cluster, read as two sub-processors, show the log
-	@PG_BIN=$(PREFIX)/main/$(BIN) docs/demo/demo.sh start
+	@PG_BIN=$(PREFIX)/$(KIND)/main/$(BIN) docs/demo/demo.sh start
 
 demo-stop: ## stop the demo's cluster and remove it
-	@PG_BIN=$(PREFIX)/main/$(BIN) docs/demo/demo.sh stop
+	@PG_BIN=$(PREFIX)/$(KIND)/main/$(BIN) docs/demo/demo.sh stop
 
-.PHONY: test
-test: setup fmt-check lint test-pure test-pg server-install server-install-no-flush test-server ## everything that CI runs
+.PHONY: test test-one test-all test-assert
+test: test-one ## what CI runs: all of it on 15, a part on others; with PG=17 all of it on 17
+ifeq ($(ONE_MAJOR),)
+	$(MAKE) smoke PG=$(OTHER)
+	$(MAKE) test-majors
+endif
+
+test-one: setup fmt-check lint test-pure test-pg server-install server-install-no-flush test-server
+
+test-all: ## all of it on each major, and from one to the other
+	for pg in $(MAJORS); do $(MAKE) test-one PG=$$pg; done
+	$(MAKE) test-majors
+
+test-assert: ## all of it on a server with assertions, then the tests in a backend without caches (PG=15 or 18)
+	$(MAKE) test-one PG=$(if $(ONE_MAJOR),$(PG),18) ASSERT=1
+	$(MAKE) test-pg PG=$(if $(ONE_MAJOR),$(PG),18) ASSERT=1 SETTINGS='debug_discard_caches = 1'
 
 .PHONY: setup
-setup: ## install what is missing: Debian packages, cargo-pgrx, its configuration
+setup: ## install what is missing: Debian packages, PostgreSQL, cargo-pgrx, its configuration
 	@command -v cargo >/dev/null || { echo "cargo is not on the PATH: install Rust 1.88 or newer" >&2; exit 1; }
 	@missing=; for p in $(PACKAGES); do \
 	  [[ "$$(dpkg-query -W -f '$${Status}' $$p 2>/dev/null || true)" == *"ok installed" ]] || missing+=" $$p"; done; \
@@ -59,9 +96,12 @@ setup: ## install what is missing: Debian packages, cargo-pgrx, its configuratio
 	  command -v apt-get >/dev/null || { echo "not Debian: install the equivalents of$$missing, then try again" >&2; exit 1; }; \
 	  $(SUDO) apt-get update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; \
 	fi
+	@$(if $(filter-out 15,$(KIND)),tools/postgres.sh $(PG) $(POSTGRES) $(if $(ASSERT),assert))
 	@[[ "$$(cargo pgrx --version 2>/dev/null || true)" == *" $(PGRX)" ]] || \
 	  CARGO_PROFILE_DEV_DEBUG=0 cargo install --locked --debug --no-default-features cargo-pgrx@$(PGRX)
-	@grep -qs '^pg$(PG) *=' "$${PGRX_HOME:-$$HOME/.pgrx}/config.toml" || cargo pgrx init --pg$(PG)=$(SYSTEM_LIB)/bin/pg_config
+	@mkdir -p $(PGRX_HOME)
+	@grep -qsxF 'pg$(PG) = "$(POSTGRES)/bin/pg_config"' $(PGRX_HOME)/config.toml || \
+	  cargo pgrx init --pg$(PG)=$(POSTGRES)/bin/pg_config
 
 .PHONY: fmt-check lint test-pure
 fmt-check: ## is the source formatted
@@ -85,18 +125,25 @@ test-pg: ## the tests inside a backend, by cargo pgrx
 	rm -rf $(PGTEST) && install -d $(OWNER) -m 755 $(PGTEST)
 	@head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' > target-key.tmp && \
 	  install $(OWNER) -m 400 target-key.tmp $(PGTEST_KEY) && rm -f target-key.tmp
-	cargo pgrx test pg$(PG) --no-default-features $(RUNAS) --pgdata $(PGTEST)
+	AIRLOCK_TEST_SETTINGS="$(SETTINGS)" cargo pgrx test pg$(PG) --no-default-features $(RUNAS) --pgdata $(PGTEST)
 
-# A private copy of the installed Postgres, made anew when the system's has changed; then the extension goes in.
+# A private copy of the installed Postgres, made anew when that has changed; then the extension goes in, with the install
+# scripts of all releases, so that the tests can upgrade from each.
 # $(1): its name, $(2): cargo features
 define install_into
-	@prefix=$(PREFIX)/$(1); \
-	if ! cmp -s $(SYSTEM_LIB)/bin/postgres $$prefix/$(BIN)/postgres; then \
-	  rm -rf $$prefix && mkdir -p $$prefix/lib/postgresql $$prefix/share/postgresql && \
-	  cp -a $(SYSTEM_LIB) $$prefix/lib/postgresql/ && cp -a $(SYSTEM_SHARE) $$prefix/share/postgresql/; fi
-	cargo pgrx install --no-default-features --features "$(2)" --pg-config $(PREFIX)/$(1)/$(BIN)/pg_config
-	@mkdir -p target/server && echo $(PREFIX)/$(1)/$(BIN) > target/server/$(1)
+	@prefix=$(PREFIX)/$(KIND)/$(1); \
+	if ! cmp -s $(POSTGRES)/bin/postgres $$prefix/$(BIN)/postgres; then \
+	  rm -rf $$prefix && mkdir -p $$prefix && $(copy); fi
+	cargo pgrx install --no-default-features --features "$(2)" --pg-config $(PREFIX)/$(KIND)/$(1)/$(BIN)/pg_config
+	@install -m 644 sql/releases/*.sql "$$($(PREFIX)/$(KIND)/$(1)/$(BIN)/pg_config --sharedir)/extension/"
+	@mkdir -p target/server && echo $(PREFIX)/$(KIND)/$(1)/$(BIN) > target/server/$(1)
 endef
+ifeq ($(KIND),15)
+copy = mkdir -p $$prefix/lib/postgresql $$prefix/share/postgresql && cp -a $(POSTGRES) $$prefix/lib/postgresql/ && \
+  cp -a /usr/share/postgresql/15 $$prefix/share/postgresql/
+else
+copy = cp -a $(POSTGRES)/. $$prefix/
+endif
 
 .PHONY: server-install server-install-no-flush test-server
 server-install: ## the extension into a private copy of Postgres
@@ -105,8 +152,21 @@ server-install: ## the extension into a private copy of Postgres
 server-install-no-flush: ## the same without flushing records: the control of the crash test
 	$(call install_into,no_flush,pg$(PG) no_flush)
 
-test-server: ## real clusters: kill -9, attacks, files on disk, README
-	cargo test --no-default-features --test server
+SERVER_TESTS = AIRLOCK_PG_BIN=$(PREFIX)/$(KIND)/main/$(BIN) AIRLOCK_PG_BIN_NO_FLUSH=$(PREFIX)/$(KIND)/no_flush/$(BIN) \
+  cargo test --no-default-features --test server --
+
+test-server: ## real clusters: kill -9, attacks, files on disk, dump and restore, README
+	$(SERVER_TESTS) --skip majors::
+
+.PHONY: smoke test-majors
+smoke: setup test-pg server-install ## build on one major, run the tests in a backend and some on real clusters
+	$(SERVER_TESTS) reads:: contain:: readme::
+
+test-majors: ## from 15 to 18: dump and restore, pg_upgrade
+	$(MAKE) setup server-install PG=18
+	$(MAKE) setup server-install PG=15
+	AIRLOCK_PG_BIN_NEWEST=$(PREFIX)/18/main/bin \
+	  AIRLOCK_PG_BIN=$(PREFIX)/15/main/lib/postgresql/15/bin cargo test --no-default-features --test server -- majors::
 
 .PHONY: clean
 clean: demo-stop ## remove what this Makefile made, but not the packages

@@ -10,7 +10,7 @@ use crate::pg::gucs::{encrypted_input, EncryptedInput};
 use crate::pg::keys::ring::{self, Number};
 use crate::pg::readlog::identity;
 use crate::pg::shared;
-use crate::pg::sys::{role_name, Args};
+use crate::pg::sys::{compat, role_name, Args};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::{ident, literal, qualified, type_name};
 use crate::pure::plaintext::PlainType;
@@ -103,7 +103,7 @@ fn own(relation: pg_sys::Oid) -> Result<()> {
             return Err(Error::new(Kind::Undefined, format!("there is no relation with OID {}", relation.to_u32())));
         }
         let (name, role) = (std::ffi::CStr::from_ptr(name).to_string_lossy(), pg_sys::GetUserId());
-        if pg_sys::pg_class_ownercheck(relation, role) {
+        if compat::owns_relation(relation, role) {
             return Ok(());
         }
         Err(Error::new(Kind::Privilege, format!("must be owner of table \"{name}\""))
@@ -282,6 +282,8 @@ fn refuse_dependents(relation: pg_sys::Oid, column: &str, named: &str) -> Result
                     WHERE d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND f.oid = d.objid AND f.adrelid = col.attrelid AND f.adnum = col.attnum)
               AND NOT EXISTS (SELECT FROM pg_catalog.pg_class s
                     WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND s.oid = d.objid AND s.relkind = 'S')
+              AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k
+                    WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid AND k.contype = 'n')
               AND NOT EXISTS (SELECT FROM plain_index p WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND p.indexrelid = d.objid)
            UNION
            SELECT pg_catalog.pg_describe_object('pg_catalog.pg_constraint'::pg_catalog.regclass, k.oid, 0)

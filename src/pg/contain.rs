@@ -5,7 +5,8 @@
 
 use crate::pg::readlog::drift::view_owner;
 use crate::pg::registry::{self, Registry};
-use crate::pg::sys::{compat, list, scan, settings};
+use crate::pg::sys::compat::{self, Access};
+use crate::pg::sys::{scan, settings};
 use crate::pure::contain::{self, Function, Statement, TransactionKind, Volatility};
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::pg_sys;
@@ -216,44 +217,38 @@ fn builtin(oid: pg_sys::Oid) -> bool {
 /// owner reads beneath them, and catalogs that PUBLIC may read. By session, whoever the current user is.
 ///
 /// # Safety
-/// `rtable` is the range table the executor checks.
-pub unsafe fn permissions(rtable: *mut pg_sys::List, subprocessor: &str) -> Result<()> {
+/// The entries' bitmapsets are valid.
+pub unsafe fn permissions(accesses: &[Access], subprocessor: &str) -> Result<()> {
     let registry = if scan::table_oid("scope").is_some() { Some(registry::current()?) } else { None };
     let owner = view_owner();
-    // SAFETY: as the caller promises.
-    unsafe {
-        for rte in list::<pg_sys::RangeTblEntry>(rtable) {
-            let rte = &*rte;
-            if rte.rtekind != pg_sys::RTEKind::RTE_RELATION || rte.requiredPerms == 0 {
-                continue;
-            }
-            if rte.requiredPerms & !(pg_sys::ACL_SELECT as pg_sys::AclMode) != 0 {
-                return Err(refused(rte.relid, "only SELECT is within the scope of a sub-processor"));
-            }
-            if !may_select(rte, registry.as_deref(), subprocessor, owner) {
-                return Err(refused(
-                    rte.relid,
-                    "a sub-processor reads the views of its own scopes, and catalogs that everybody may read",
-                ));
-            }
+    for access in accesses {
+        if access.required & !(pg_sys::ACL_SELECT as pg_sys::AclMode) != 0 {
+            return Err(refused(access.relid, "only SELECT is within the scope of a sub-processor"));
+        }
+        // SAFETY: as the caller promises.
+        if !unsafe { may_select(access, registry.as_deref(), subprocessor, owner) } {
+            return Err(refused(
+                access.relid,
+                "a sub-processor reads the views of its own scopes, and catalogs that everybody may read",
+            ));
         }
     }
     Ok(())
 }
 
 unsafe fn may_select(
-    rte: &pg_sys::RangeTblEntry,
+    access: &Access,
     registry: Option<&Registry>,
     subprocessor: &str,
     owner: pg_sys::Oid,
 ) -> bool {
-    let relid = rte.relid;
+    let relid = access.relid;
     if NEVER.contains(&relid) {
         return false;
     }
     if relid.to_u32() < FIRST_NORMAL {
         // through a system view its owner is asked, and the view itself stands in the same list
-        return rte.checkAsUser != pg_sys::InvalidOid && rte.checkAsUser != owner || public_may_read(rte);
+        return access.user != pg_sys::InvalidOid && access.user != owner || public_may_read(access);
     }
     let Some(registry) = registry else { return false };
     let mine = |scope: &crate::pg::registry::Scope| scope.subprocessor.contract.name == subprocessor;
@@ -261,25 +256,25 @@ unsafe fn may_select(
         return mine(scope);
     }
     // beneath the views: by the view owner, and only what a scope of this sub-processor stands on
-    rte.checkAsUser == owner
+    access.user == owner
         && owner != pg_sys::InvalidOid
         && registry.scopes.values().any(|s| mine(s) && (s.relation == relid || s.inner_view == relid))
 }
 
 /// Whether PUBLIC holds SELECT on a catalog, or on each of the columns that are read of it.
-fn public_may_read(rte: &pg_sys::RangeTblEntry) -> bool {
+fn public_may_read(access: &Access) -> bool {
     let public = pg_sys::InvalidOid;
     let select = pg_sys::ACL_SELECT as pg_sys::AclMode;
     let good = pg_sys::AclResult::ACLCHECK_OK;
     // SAFETY: ACL look-ups for the pseudo-role PUBLIC (ACL_ID_PUBLIC is 0); selectedCols is a bitmapset or NULL.
     unsafe {
-        if pg_sys::pg_class_aclcheck(rte.relid, public, select) == good {
+        if pg_sys::pg_class_aclcheck(access.relid, public, select) == good {
             return true;
         }
-        let all = |how| pg_sys::pg_attribute_aclcheck_all(rte.relid, public, select, how) == good;
+        let all = |how| pg_sys::pg_attribute_aclcheck_all(access.relid, public, select, how) == good;
         let (mut member, mut columns) = (-1, 0);
         loop {
-            member = pg_sys::bms_next_member(rte.selectedCols, member);
+            member = pg_sys::bms_next_member(access.selected, member);
             if member < 0 {
                 break;
             }
@@ -287,7 +282,7 @@ fn public_may_read(rte: &pg_sys::RangeTblEntry) -> bool {
             let number = member + pg_sys::FirstLowInvalidHeapAttributeNumber;
             let readable = match number {
                 0 => all(pg_sys::AclMaskHow::ACLMASK_ALL),
-                n => pg_sys::pg_attribute_aclcheck(rte.relid, n as i16, public, select) == good,
+                n => pg_sys::pg_attribute_aclcheck(access.relid, n as i16, public, select) == good,
             };
             if !readable {
                 return false;

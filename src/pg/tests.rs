@@ -1,13 +1,15 @@
 //! In-backend tests of what spans modules: the contract of all SQL objects, and how the test server is set up.
 #![allow(missing_docs, clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)] // reason: tests may fail loudly, and write
 
-/// Lines of the test server's postgresql.conf.
+/// Lines of the test server's postgresql.conf; `AIRLOCK_TEST_SETTINGS` adds one.
 #[must_use]
 pub fn server_settings() -> Vec<&'static str> {
+    let more = std::env::var("AIRLOCK_TEST_SETTINGS").unwrap_or_default();
     vec![
         "shared_preload_libraries = 'pg_airlock'",
         "airlock.database = 'pgrx_tests'",
         "airlock.root_key_source = 'file:/var/tmp/pgtest-root.key'",
+        String::leak(more),
     ]
 }
 

@@ -45,6 +45,11 @@ impl Postgres {
     pub fn tool(&self, name: &str) -> Command {
         let mut command = as_server(Command::new(self.0.join(name)));
         command.current_dir(base());
+        // a relocated installation would load the system's libpq, which may be older than its programs
+        let lib = self.0.parent().expect("a bin directory").join("lib");
+        if lib.join("libpq.so.5").exists() {
+            command.env("LD_LIBRARY_PATH", lib);
+        }
         command
     }
 }

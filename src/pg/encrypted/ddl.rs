@@ -11,7 +11,7 @@ use super::created_as;
 use crate::pg::keys::ring::{self, KeyInfo, Number};
 use crate::pg::keys::{entropy, root};
 use crate::pg::shared;
-use crate::pg::sys::{list, scan, varlena};
+use crate::pg::sys::{compat, list, scan, varlena};
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::pg_sys::{self, NodeTag};
 use pgrx::IntoDatum;
@@ -322,7 +322,8 @@ fn register(key: &KeyInfo) -> Result<i32> {
         let mut values = vec![pg_sys::Datum::from(0); natts];
         let mut nulls = vec![true; natts];
         let mut found = 0;
-        for (i, attribute) in (*desc).attrs.as_slice(natts).iter().enumerate() {
+        for i in 0..natts {
+            let attribute = compat::attribute(desc, i);
             let value = match CStr::from_ptr(attribute.attname.data.as_ptr()).to_bytes() {
                 _ if attribute.attisdropped => continue,
                 b"column_no" => number.into_datum(),

@@ -137,22 +137,22 @@ unsafe extern "C-unwind" fn planner(
     }
 }
 
-unsafe extern "C-unwind" fn permissions(rtable: *mut pg_sys::List, raise: bool) -> bool {
+compat::executor_check_perms_hook!(permissions => check);
+
+unsafe fn check(check: compat::Check) -> bool {
     // SAFETY: as `analyze`.
     unsafe {
-        if let Some(next) = previous().permissions {
-            if !next(rtable, raise) {
-                return false;
-            }
+        if !check.go(previous().permissions) {
+            return false;
         }
         if identity::known_other() {
             return true;
         }
         run(|| match subprocessor()? {
             None => Ok(true),
-            Some(name) => match contain::permissions(rtable, &name) {
+            Some(name) => match contain::permissions(&check.accesses(), &name) {
                 Ok(()) => Ok(true),
-                Err(_) if !raise => Ok(false),
+                Err(_) if !check.raise => Ok(false),
                 Err(error) => Err(error),
             },
         })
@@ -198,7 +198,8 @@ unsafe fn start(desc: *mut pg_sys::QueryDesc, flags: c_int) -> Result<()> {
             return Ok(());
         }
         let registry = registry::current()?;
-        let facts = record_of::facts(&registry, plan.rtable);
+        let accesses = compat::accesses_of_plan(plan);
+        let facts = record_of::facts(&registry, &accesses);
         if facts.scopes.is_empty() {
             return Ok(());
         }
@@ -207,7 +208,7 @@ unsafe fn start(desc: *mut pg_sys::QueryDesc, flags: c_int) -> Result<()> {
         // somebody else's view: the executor's permission check says so, and nothing is armed
         let mine = |id: &i32| registry.scopes.get(id).is_some_and(|s| s.subprocessor.contract.name == *name);
         if !facts.scopes.iter().all(mine) {
-            return contain::permissions(plan.rtable, &name);
+            return contain::permissions(&accesses, &name);
         }
         let contract = registry.subprocessors.get(&*name).map(|s| s.contract_reference.clone()).unwrap_or_default();
         let source = record_of::statement_text((*desc).sourceText, plan.stmt_location, plan.stmt_len);
@@ -227,18 +228,15 @@ fn failed(desc: *mut pg_sys::QueryDesc, depth: usize, code: c_int) {
     armed::cut(depth);
 }
 
-unsafe extern "C-unwind" fn executor_run(
-    desc: *mut pg_sys::QueryDesc,
-    direction: pg_sys::ScanDirection::Type,
-    count: u64,
-    once: bool,
-) {
-    let next = previous().run.unwrap_or(compat::raw_executor_run);
+compat::executor_run_hook!(executor_run => run_query);
+
+unsafe fn run_query(desc: *mut pg_sys::QueryDesc, call: compat::Run) {
+    let next = previous().run;
     // SAFETY: as `analyze`; estate exists once the executor has started.
     unsafe {
         let read = armed::is_armed(desc as usize);
         if !read && (identity::known_other() || !watched()) {
-            return next(desc, direction, count, once);
+            return call.go(next, desc);
         }
         run(|| {
             if read {
@@ -256,7 +254,7 @@ unsafe extern "C-unwind" fn executor_run(
         let depth = armed::depth();
         armed::enter(Frame::Executor(desc as usize));
         compat::with_cleanup(
-            || next(desc, direction, count, once),
+            || call.go(next, desc),
             |code| {
                 armed::add_rows(desc as usize, (*(*desc).estate).es_processed);
                 failed(desc, depth, code);

@@ -19,6 +19,7 @@ pub use store::{spi, Cursor, Row, COLUMNS};
 
 use super::wal;
 use crate::pg::keys::root::not_preloaded;
+use crate::pg::sys::compat;
 use crate::pg::{error, gucs, shared, sys};
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
@@ -144,8 +145,8 @@ fn connect() -> Result<()> {
         .map_err(|_| Error::new(Kind::InvalidArgument, "airlock.database holds a zero byte"))?;
     // SAFETY: the order of worker_spi. A NULL user is the bootstrap superuser; SIGUSR1 stays Postgres' own.
     unsafe {
-        pg_sys::pqsignal(pg_sys::SIGTERM as c_int, Some(raw_die));
-        pg_sys::pqsignal(pg_sys::SIGHUP as c_int, Some(raw_reload));
+        compat::signal(pg_sys::SIGTERM, raw_die);
+        compat::signal(pg_sys::SIGHUP, raw_reload);
         pg_sys::BackgroundWorkerUnblockSignals();
         pg_sys::BackgroundWorkerInitializeConnection(database.as_ptr(), std::ptr::null(), 0);
     }

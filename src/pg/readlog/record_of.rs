@@ -4,7 +4,7 @@
 #![allow(ffi_unwind_calls)] // reason: reads of the session's role variables, which cannot raise
 
 use crate::pg::registry::Registry;
-use crate::pg::sys::compat::{raw_authenticated_user, raw_current_user, raw_session_user};
+use crate::pg::sys::compat::{raw_authenticated_user, raw_current_user, raw_session_user, Access};
 use crate::pg::sys::{now, role_name};
 use crate::pure::name::ident;
 use crate::pure::normalise::normalise;
@@ -27,28 +27,22 @@ pub struct Facts {
     pub columns: Vec<String>,
 }
 
-/// Finds the registered views among a plan's permission entries.
+/// Finds the registered views among what a plan needs rights on.
 ///
 /// # Safety
-/// `rtable` is the range table of a planned statement.
-pub unsafe fn facts(registry: &Registry, rtable: *mut pg_sys::List) -> Facts {
+/// The entries' bitmapsets are valid.
+pub unsafe fn facts(registry: &Registry, accesses: &[Access]) -> Facts {
     let mut facts = Facts { scopes: Vec::new(), views: Vec::new(), columns: Vec::new() };
-    // SAFETY: the caller's list holds RangeTblEntry nodes.
-    unsafe {
-        for rte in crate::pg::sys::list::<pg_sys::RangeTblEntry>(rtable) {
-            let rte = &*rte;
-            if rte.rtekind != pg_sys::RTEKind::RTE_RELATION || rte.requiredPerms == 0 {
-                continue;
-            }
-            let Some(scope) = registry.scope_of_view(rte.relid) else { continue };
-            if !facts.scopes.contains(&scope.id) {
-                facts.scopes.push(scope.id);
-                facts.views.push(relation_name(rte.relid));
-            }
-            for column in columns_of(rte) {
-                if !facts.columns.contains(&column) {
-                    facts.columns.push(column);
-                }
+    for access in accesses {
+        let Some(scope) = registry.scope_of_view(access.relid) else { continue };
+        if !facts.scopes.contains(&scope.id) {
+            facts.scopes.push(scope.id);
+            facts.views.push(relation_name(access.relid));
+        }
+        // SAFETY: as the caller promises.
+        for column in unsafe { columns_of(access) } {
+            if !facts.columns.contains(&column) {
+                facts.columns.push(column);
             }
         }
     }
@@ -71,14 +65,14 @@ fn quoted(name: &str) -> String {
     unsafe { text(pg_sys::quote_identifier(c.as_ptr())) }
 }
 
-unsafe fn columns_of(rte: &pg_sys::RangeTblEntry) -> Vec<String> {
-    let view = relation_name(rte.relid);
+unsafe fn columns_of(access: &Access) -> Vec<String> {
+    let view = relation_name(access.relid);
     let mut numbers = Vec::new();
     // SAFETY: selectedCols is a bitmapset or NULL; relnatts bounds what a whole-row reference stands for.
     unsafe {
         let mut member = -1;
         loop {
-            member = pg_sys::bms_next_member(rte.selectedCols, member);
+            member = pg_sys::bms_next_member(access.selected, member);
             if member < 0 {
                 break;
             }
@@ -86,12 +80,12 @@ unsafe fn columns_of(rte: &pg_sys::RangeTblEntry) -> Vec<String> {
             if number > 0 {
                 numbers.push(number);
             } else if number == 0 {
-                numbers.extend((1..=WIDEST).take_while(|n| !pg_sys::get_attname(rte.relid, *n as i16, true).is_null()));
+                numbers.extend((1..=WIDEST).take_while(|n| !pg_sys::get_attname(access.relid, *n as i16, true).is_null()));
             }
         }
         let mut names = Vec::with_capacity(numbers.len());
         for number in numbers {
-            let name = pg_sys::get_attname(rte.relid, number as i16, true);
+            let name = pg_sys::get_attname(access.relid, number as i16, true);
             if !name.is_null() {
                 names.push(format!("{view}.{}", quoted(&text(name))));
             }

@@ -5,7 +5,7 @@
 //! move: an exhaustive walk whose last arm refuses. It is read under the fixed settings of `sys::sql::settled`.
 #![allow(unsafe_code)] // ◆ parser, analyser, parse trees
 
-use super::sql;
+use super::{compat, sql};
 use crate::pg::encrypted;
 use crate::pure::error::{Error, Result};
 use crate::pure::name::shown;
@@ -134,9 +134,8 @@ unsafe fn expression(parsed: *mut pg_sys::List) -> Result<*mut pg_sys::Node> {
 unsafe fn attribute(rel: pg_sys::Relation, n: i16) -> String {
     // SAFETY: the caller has taken the number from a Var of this relation.
     unsafe {
-        let attributes = (*(*rel).rd_att).attrs.as_slice((*(*rel).rd_att).natts as usize);
-        let name = attributes.get(n as usize - 1).map(|a| CStr::from_ptr(a.attname.data.as_ptr()));
-        name.map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+        let attribute = compat::attribute((*rel).rd_att, n as usize - 1);
+        CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy().into_owned()
     }
 }
 

@@ -267,10 +267,10 @@ pub fn reserve_prefix() {
     unsafe { pg_sys::MarkGUCPrefixReserved(c"airlock".as_ptr()) }
 }
 
-/// This backend's id (its place in shared arrays) and process id.
+/// This backend's place in shared arrays, and its process id.
 pub fn backend() -> (i32, i32) {
-    // SAFETY: backend-local variables.
-    unsafe { (pg_sys::MyBackendId, pg_sys::MyProcPid) }
+    // SAFETY: a variable of the backend.
+    unsafe { (compat::backend_place(), pg_sys::MyProcPid) }
 }
 
 /// Today's date in UTC, as days since 2000-01-01.

@@ -2,6 +2,7 @@
 //! rather than as of the reader's snapshot (a suspension must not be hidden by REPEATABLE READ).
 #![allow(unsafe_code)] // ◆ table access method calls
 
+use super::compat;
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::{pg_sys, FromDatum};
 use std::collections::HashMap;
@@ -90,7 +91,8 @@ fn scan(
         let desc = (*relation).rd_att;
         let natts = (*desc).natts as usize;
         let mut columns = HashMap::with_capacity(natts);
-        for (i, attribute) in (*desc).attrs.as_slice(natts).iter().enumerate() {
+        for i in 0..natts {
+            let attribute = compat::attribute(desc, i);
             if !attribute.attisdropped {
                 let name = std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy().into_owned();
                 columns.insert(name, (i, attribute.atttypid));

@@ -1,6 +1,7 @@
 //! Settings that came in by other doors than SET: start-up options are refused in a sub-processor's session as SET is.
 #![allow(unsafe_code)] // ◆ the table of settings
 
+use super::compat;
 use crate::pure::contain;
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::pg_sys;
@@ -32,11 +33,10 @@ pub fn effective() -> Result<()> {
 /// Looks at every setting whose value came with the connection: the start-up message or its options.
 fn from_connection() -> Result<()> {
     let mut refused = None;
-    // SAFETY: the table of settings is an array of that many pointers, all valid.
+    // SAFETY: the pointers are valid: nothing defines a setting meanwhile.
     unsafe {
-        let settings = pg_sys::get_guc_variables();
-        for i in 0..pg_sys::GetNumConfigOptions() as usize {
-            let setting = &**settings.add(i);
+        for setting in compat::all_settings() {
+            let setting = &*setting;
             if setting.source != pg_sys::GucSource::PGC_S_CLIENT {
                 continue;
             }
