@@ -6,7 +6,7 @@
 use crate::pg::readlog::drift::view_owner;
 use crate::pg::registry::{self, Registry};
 use crate::pg::sys::compat::{self, Access};
-use crate::pg::sys::{scan, settings};
+use crate::pg::sys::{raw, scan, settings};
 use crate::pure::contain::{self, Function, Statement, TransactionKind, Volatility};
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::pg_sys;
@@ -163,14 +163,14 @@ unsafe fn functions_of(query: *mut pg_sys::Query) -> Vec<pg_sys::Oid> {
             if (*node).type_ == pg_sys::NodeTag::T_Query {
                 return compat::raw_query_tree_walker(node.cast(), Some(walk), found, 0);
             }
-            compat::raw_check_functions_in_node(node, Some(collect), found);
+            raw::raw_check_functions_in_node(node, Some(collect), found);
             compat::raw_expression_tree_walker(node, Some(walk), found)
         }
     }
     let mut found: Vec<pg_sys::Oid> = Vec::new();
     let context = std::ptr::addr_of_mut!(found).cast();
     // SAFETY: the walk ends before `found` is used again; the callbacks' frames own nothing.
-    unsafe { compat::guarded(|| compat::raw_query_tree_walker(query, Some(walk), context, 0)) };
+    unsafe { raw::guarded(|| compat::raw_query_tree_walker(query, Some(walk), context, 0)) };
     found.sort_unstable_by_key(|o| o.to_u32());
     found.dedup();
     found
@@ -236,12 +236,7 @@ pub unsafe fn permissions(accesses: &[Access], subprocessor: &str) -> Result<()>
     Ok(())
 }
 
-unsafe fn may_select(
-    access: &Access,
-    registry: Option<&Registry>,
-    subprocessor: &str,
-    owner: pg_sys::Oid,
-) -> bool {
+unsafe fn may_select(access: &Access, registry: Option<&Registry>, subprocessor: &str, owner: pg_sys::Oid) -> bool {
     let relid = access.relid;
     if NEVER.contains(&relid) {
         return false;

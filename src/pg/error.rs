@@ -6,7 +6,7 @@
 #![allow(unsafe_code)] // ◆ the call of elog.c
 #![allow(ffi_unwind_calls)] // reason: errfinish longjmps; the frames it leaves own nothing
 
-use crate::pg::sys::compat;
+use crate::pg::sys::raw;
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{pg_sys, PgLogLevel};
@@ -85,18 +85,18 @@ pub unsafe fn report(level: i32, error: Error) {
     let hint = palloc_text(error.hint);
     // SAFETY: from here on the frame owns plain pointers only; elog.c copies the texts into ErrorContext.
     unsafe {
-        if compat::errstart(level, std::ptr::null()) {
+        if raw::errstart(level, std::ptr::null()) {
             if code != 0 {
-                compat::errcode(code);
+                raw::errcode(code);
             }
-            compat::errmsg(c"%s".as_ptr(), message);
+            raw::errmsg(c"%s".as_ptr(), message);
             if !detail.is_null() {
-                compat::errdetail(c"%s".as_ptr(), detail);
+                raw::errdetail(c"%s".as_ptr(), detail);
             }
             if !hint.is_null() {
-                compat::errhint(c"%s".as_ptr(), hint);
+                raw::errhint(c"%s".as_ptr(), hint);
             }
-            compat::errfinish(c"pg_airlock".as_ptr(), 0, std::ptr::null());
+            raw::errfinish(c"pg_airlock".as_ptr(), 0, std::ptr::null());
         }
     }
 }

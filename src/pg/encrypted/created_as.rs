@@ -5,7 +5,7 @@
 
 use super::ddl::{self, each, is_ours, quoted, type_oids};
 use crate::pg::keys::ring::{self, Number};
-use crate::pg::sys::compat;
+use crate::pg::sys::{compat, raw};
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::pg_sys::{self, NodeTag};
 use std::ffi::{c_void, CStr};
@@ -107,7 +107,7 @@ unsafe fn stored_parts(query: *mut pg_sys::Query) -> (Vec<pg_sys::Oid>, Vec<pg_s
     let mut found: Found = (Vec::new(), Vec::new());
     let context = std::ptr::addr_of_mut!(found).cast();
     // SAFETY: the walk ends before `found` is used again; the callback's frames own nothing.
-    unsafe { compat::guarded(|| compat::raw_query_tree_walker(query, Some(walk), context, 0)) };
+    unsafe { raw::guarded(|| compat::raw_query_tree_walker(query, Some(walk), context, 0)) };
     for oids in [&mut found.0, &mut found.1] {
         oids.sort_unstable_by_key(|o| o.to_u32());
         oids.dedup();

@@ -9,7 +9,7 @@
 use super::{armed, callbacks, identity, record_of};
 use crate::pg::encrypted::ddl;
 use crate::pg::error::{run, unpacked};
-use crate::pg::sys::compat;
+use crate::pg::sys::{compat, raw};
 use crate::pg::{contain, registry};
 use crate::pure::error::{Error, Kind, Result};
 use armed::Frame;
@@ -123,7 +123,7 @@ unsafe extern "C-unwind" fn planner(
     options: c_int,
     params: pg_sys::ParamListInfo,
 ) -> *mut pg_sys::PlannedStmt {
-    let next = previous().planner.unwrap_or(compat::raw_planner);
+    let next = previous().planner.unwrap_or(raw::raw_planner);
     // SAFETY: as `analyze`; the frame is removed on either way out.
     unsafe {
         if identity::known_other() || !watched() {
@@ -131,7 +131,7 @@ unsafe extern "C-unwind" fn planner(
         }
         let depth = armed::depth();
         armed::enter(Frame::Planner);
-        let plan = compat::with_cleanup(|| next(query, text, options, params), |_| armed::cut(depth));
+        let plan = raw::with_cleanup(|| next(query, text, options, params), |_| armed::cut(depth));
         armed::leave();
         plan
     }
@@ -160,7 +160,7 @@ unsafe fn check(check: compat::Check) -> bool {
 }
 
 unsafe extern "C-unwind" fn executor_start(desc: *mut pg_sys::QueryDesc, flags: c_int) {
-    let next = previous().start.unwrap_or(compat::raw_executor_start);
+    let next = previous().start.unwrap_or(raw::raw_executor_start);
     // SAFETY: as `analyze`.
     unsafe {
         // a portal that failed in a rolled-back savepoint sees no ExecutorEnd; its address is somebody else's now
@@ -178,7 +178,7 @@ unsafe extern "C-unwind" fn executor_start(desc: *mut pg_sys::QueryDesc, flags: 
         });
         let depth = armed::depth();
         armed::enter(Frame::Executor(desc as usize));
-        compat::with_cleanup(|| next(desc, flags), |code| failed(desc, depth, code));
+        raw::with_cleanup(|| next(desc, flags), |code| failed(desc, depth, code));
         armed::leave();
     }
 }
@@ -253,7 +253,7 @@ unsafe fn run_query(desc: *mut pg_sys::QueryDesc, call: compat::Run) {
         });
         let depth = armed::depth();
         armed::enter(Frame::Executor(desc as usize));
-        compat::with_cleanup(
+        raw::with_cleanup(
             || call.go(next, desc),
             |code| {
                 armed::add_rows(desc as usize, (*(*desc).estate).es_processed);
@@ -266,7 +266,7 @@ unsafe fn run_query(desc: *mut pg_sys::QueryDesc, call: compat::Run) {
 }
 
 unsafe extern "C-unwind" fn executor_end(desc: *mut pg_sys::QueryDesc) {
-    let next = previous().end.unwrap_or(compat::raw_executor_end);
+    let next = previous().end.unwrap_or(raw::raw_executor_end);
     // SAFETY: as `analyze`.
     unsafe {
         if armed::forget(desc as usize) && armed::is_armed(desc as usize) {
@@ -287,7 +287,7 @@ unsafe extern "C-unwind" fn utility(
     dest: *mut pg_sys::DestReceiver,
     completion: *mut pg_sys::QueryCompletion,
 ) {
-    let next = previous().utility.unwrap_or(compat::raw_process_utility);
+    let next = previous().utility.unwrap_or(raw::raw_process_utility);
     // SAFETY: as `analyze`. In an aborted transaction only COMMIT and ROLLBACK arrive here, and catalogs are off limits.
     unsafe {
         let defines = ddl::concerns((*(*pstmt).utilityStmt).type_);
@@ -304,7 +304,7 @@ unsafe extern "C-unwind" fn utility(
         if defines {
             if read_only {
                 // the tree may belong to a cached plan, and it is changed below
-                pstmt = run(|| Ok(compat::guarded(|| compat::raw_copy_object(pstmt.cast::<c_void>())))).cast();
+                pstmt = run(|| Ok(raw::guarded(|| raw::raw_copy_object(pstmt.cast::<c_void>())))).cast();
                 read_only = false;
             }
             run(|| ddl::before((*pstmt).utilityStmt));
@@ -312,7 +312,7 @@ unsafe extern "C-unwind" fn utility(
         }
         let depth = armed::depth();
         armed::enter(Frame::Utility);
-        compat::with_cleanup(
+        raw::with_cleanup(
             || next(pstmt, text, read_only, context, params, env, dest, completion),
             |_| {
                 armed::cut(depth);

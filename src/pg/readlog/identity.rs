@@ -9,7 +9,7 @@
 #![allow(ffi_unwind_calls)] // reason: three reads of a variable, which cannot raise
 
 use crate::pg::shared;
-use crate::pg::sys::compat;
+use crate::pg::sys::raw;
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::{pg_sys, FromDatum};
 use std::cell::{Cell, RefCell};
@@ -66,9 +66,9 @@ fn stamp() -> Stamp {
     // SAFETY: these read backend-local variables and cannot raise once a session is up.
     unsafe {
         Stamp {
-            login: compat::raw_authenticated_user(),
-            session: compat::raw_session_user(),
-            current: compat::raw_current_user(),
+            login: raw::raw_authenticated_user(),
+            session: raw::raw_session_user(),
+            current: raw::raw_current_user(),
             generation: shared::generation(),
         }
     }

@@ -4,7 +4,8 @@
 #![allow(ffi_unwind_calls)] // reason: reads of the session's role variables, which cannot raise
 
 use crate::pg::registry::Registry;
-use crate::pg::sys::compat::{raw_authenticated_user, raw_current_user, raw_session_user, Access};
+use crate::pg::sys::compat::Access;
+use crate::pg::sys::raw::{raw_authenticated_user, raw_current_user, raw_session_user};
 use crate::pg::sys::{now, role_name};
 use crate::pure::name::ident;
 use crate::pure::normalise::normalise;
@@ -80,7 +81,8 @@ unsafe fn columns_of(access: &Access) -> Vec<String> {
             if number > 0 {
                 numbers.push(number);
             } else if number == 0 {
-                numbers.extend((1..=WIDEST).take_while(|n| !pg_sys::get_attname(access.relid, *n as i16, true).is_null()));
+                numbers
+                    .extend((1..=WIDEST).take_while(|n| !pg_sys::get_attname(access.relid, *n as i16, true).is_null()));
             }
         }
         let mut names = Vec::with_capacity(numbers.len());

@@ -1,12 +1,9 @@
-//! Everything that differs between PostgreSQL majors, and the declarations pgrx lacks.
-//!
-//! The hooks call the standard functions through the raw declarations below, not through pgrx's guarded wrappers: a
-//! guard turns an ERROR into a Rust panic and rebuilds it, which loses its cursor position, constraint name, context
-//! and every SQLSTATE that pgrx does not know (`AL001` …). [`with_cleanup`] is C's PG_TRY / PG_RE_THROW instead: the
-//! error passes through untouched.
-#![allow(unsafe_code)] // ◆ declarations of Postgres functions, and the one place that longjmps on purpose
-#![allow(ffi_unwind_calls)] // reason: C's PG_TRY in Rust; no frame here owns anything with a destructor
+//! Everything that differs between PostgreSQL majors, and nothing else: signatures, names of functions, where a plan keeps
+//! its permissions. The rest of the crate sees one shape.
+#![allow(unsafe_code)] // ◆ declarations of Postgres functions, plan nodes
+#![allow(ffi_unwind_calls)] // reason: predecessors of hooks are called as C calls them
 
+use super::raw::guarded;
 use pgrx::pg_sys;
 use std::ffi::{c_char, c_int, c_void};
 
@@ -14,9 +11,6 @@ use std::ffi::{c_char, c_int, c_void};
 pub type Walker = Option<unsafe extern "C-unwind" fn(*mut pg_sys::Node, *mut c_void) -> bool>;
 
 extern "C-unwind" {
-    /// `executor/execMain.c`, unguarded: see the module's head.
-    #[link_name = "standard_ExecutorStart"]
-    pub fn raw_executor_start(desc: *mut pg_sys::QueryDesc, eflags: c_int);
     /// `executor/execMain.c`; PostgreSQL 18 dropped the last argument.
     #[cfg(not(feature = "pg18"))]
     #[link_name = "standard_ExecutorRun"]
@@ -25,64 +19,6 @@ extern "C-unwind" {
     #[cfg(feature = "pg18")]
     #[link_name = "standard_ExecutorRun"]
     fn raw_executor_run(desc: *mut pg_sys::QueryDesc, dir: pg_sys::ScanDirection::Type, count: u64);
-    /// `executor/execMain.c`
-    #[link_name = "standard_ExecutorEnd"]
-    pub fn raw_executor_end(desc: *mut pg_sys::QueryDesc);
-    /// `tcop/utility.c`
-    #[link_name = "standard_ProcessUtility"]
-    pub fn raw_process_utility(
-        pstmt: *mut pg_sys::PlannedStmt,
-        query: *const c_char,
-        read_only_tree: bool,
-        context: pg_sys::ProcessUtilityContext::Type,
-        params: pg_sys::ParamListInfo,
-        env: *mut pg_sys::QueryEnvironment,
-        dest: *mut pg_sys::DestReceiver,
-        qc: *mut pg_sys::QueryCompletion,
-    );
-    /// `optimizer/plan/planner.c`
-    #[link_name = "standard_planner"]
-    pub fn raw_planner(
-        parse: *mut pg_sys::Query,
-        query: *const c_char,
-        options: c_int,
-        params: pg_sys::ParamListInfo,
-    ) -> *mut pg_sys::PlannedStmt;
-    /// `utils/init/miscinit.c`; like the next two it reads a variable, so it needs no guard
-    #[link_name = "GetAuthenticatedUserId"]
-    pub fn raw_authenticated_user() -> pg_sys::Oid;
-    /// `utils/init/miscinit.c`
-    #[link_name = "GetSessionUserId"]
-    pub fn raw_session_user() -> pg_sys::Oid;
-    /// `utils/init/miscinit.c`
-    #[link_name = "GetUserId"]
-    pub fn raw_current_user() -> pg_sys::Oid;
-    /// `utils/error/elog.c`
-    pub fn errstart(level: c_int, domain: *const c_char) -> bool;
-    /// `utils/error/elog.c`
-    pub fn errcode(code: c_int) -> c_int;
-    /// `utils/error/elog.c`
-    pub fn errmsg(format: *const c_char, ...) -> c_int;
-    /// `utils/error/elog.c`
-    pub fn errdetail(format: *const c_char, ...) -> c_int;
-    /// `utils/error/elog.c`
-    pub fn errhint(format: *const c_char, ...) -> c_int;
-    /// `utils/error/elog.c`
-    pub fn errfinish(file: *const c_char, line: c_int, function: *const c_char);
-    /// `utils/error/elog.c`; the SQLSTATE of the error being handled
-    #[link_name = "geterrcode"]
-    pub fn raw_geterrcode() -> c_int;
-    /// `utils/error/elog.c`
-    #[link_name = "pg_re_throw"]
-    pub fn raw_pg_re_throw() -> !;
-    /// `parser/parse_clause.c`
-    #[link_name = "transformWhereClause"]
-    pub fn raw_transform_where_clause(
-        pstate: *mut pg_sys::ParseState,
-        clause: *mut pg_sys::Node,
-        kind: pg_sys::ParseExprKind::Type,
-        construct: *const c_char,
-    ) -> *mut pg_sys::Node;
     /// `nodes/nodeFuncs.c`; for walker callbacks in Rust: a guard in each level of a recursion turns "stack depth limit
     /// exceeded" into a panic that must unwind through the guards above, which cannot unwind and abort the process. One
     /// [`guarded`] stands around the outermost call instead.
@@ -94,16 +30,6 @@ extern "C-unwind" {
     #[cfg_attr(feature = "pg15", link_name = "expression_tree_walker")]
     #[cfg_attr(not(feature = "pg15"), link_name = "expression_tree_walker_impl")]
     pub fn raw_expression_tree_walker(node: *mut pg_sys::Node, walker: Walker, context: *mut c_void) -> bool;
-    /// `nodes/nodeFuncs.c`
-    #[link_name = "check_functions_in_node"]
-    pub fn raw_check_functions_in_node(
-        node: *mut pg_sys::Node,
-        checker: pg_sys::check_function_callback,
-        context: *mut c_void,
-    ) -> bool;
-    /// `nodes/copyfuncs.c`
-    #[link_name = "copyObjectImpl"]
-    pub fn raw_copy_object(node: *const c_void) -> *mut c_void;
     /// `replication/logical/message.c`; returns the position after the record. PostgreSQL 17 added `flush`.
     #[cfg(any(feature = "pg15", feature = "pg16"))]
     #[link_name = "LogLogicalMessage"]
@@ -355,7 +281,8 @@ pub unsafe fn all_settings() -> Vec<*mut pg_sys::config_generic> {
     // SAFETY: an array of that many pointers: the server's own in 15, a copy to be freed since 16.
     unsafe {
         #[cfg(feature = "pg15")]
-        return std::slice::from_raw_parts(pg_sys::get_guc_variables(), pg_sys::GetNumConfigOptions() as usize).to_vec();
+        return std::slice::from_raw_parts(pg_sys::get_guc_variables(), pg_sys::GetNumConfigOptions() as usize)
+            .to_vec();
         #[cfg(not(feature = "pg15"))]
         {
             let mut n = 0;
@@ -365,15 +292,6 @@ pub unsafe fn all_settings() -> Vec<*mut pg_sys::config_generic> {
             settings
         }
     }
-}
-
-/// Runs one C call; an ERROR in it becomes a Rust panic, here and nowhere deeper.
-///
-/// # Safety
-/// `call` is a C call whose frames, callbacks included, own nothing that needs dropping.
-pub unsafe fn guarded<T>(call: impl FnOnce() -> T) -> T {
-    // SAFETY: as the caller promises.
-    unsafe { pg_sys::submodules::ffi::pg_guard_ffi_boundary(call) }
 }
 
 /// Inserts a non-transactional logical message into WAL and returns the position after it. Does not flush.
@@ -390,32 +308,5 @@ pub unsafe fn log_logical_message(prefix: &std::ffi::CStr, message: &[u8]) -> u6
             #[cfg(any(feature = "pg17", feature = "pg18"))]
             return raw_log_logical_message(p, m, n, false, false);
         })
-    }
-}
-
-/// Runs `call`; on ERROR runs `cleanup` with the SQLSTATE and throws the very same error again, as C's
-/// `PG_TRY … PG_CATCH … PG_RE_THROW` does.
-///
-/// # Safety
-/// `call` and all frames between here and the next handler must own nothing that needs dropping; `cleanup` must not
-/// raise.
-pub unsafe fn with_cleanup<T: Copy>(call: impl FnOnce() -> T, cleanup: impl FnOnce(c_int)) -> T {
-    // SAFETY: main thread only (hooks); both stacks are restored on either way out, as PG_TRY does.
-    unsafe {
-        let exception_stack = pg_sys::PG_exception_stack;
-        let context_stack = pg_sys::error_context_stack;
-        let mut result = std::mem::MaybeUninit::<T>::uninit();
-        let jumped = cee_scape::call_with_sigsetjmp(false, |buffer| {
-            pg_sys::PG_exception_stack = std::ptr::from_ref(buffer).cast_mut().cast();
-            result.write(call());
-            0
-        });
-        pg_sys::PG_exception_stack = exception_stack;
-        pg_sys::error_context_stack = context_stack;
-        if jumped == 0 {
-            return result.assume_init();
-        }
-        cleanup(raw_geterrcode());
-        raw_pg_re_throw()
     }
 }

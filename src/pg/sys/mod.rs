@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod compat;
 pub mod filter;
 pub mod json;
+pub mod raw;
 pub mod roles;
 pub mod scan;
 pub mod sessions;
