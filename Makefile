@@ -135,7 +135,7 @@ define install_into
 	if ! cmp -s $(POSTGRES)/bin/postgres $$prefix/$(BIN)/postgres; then \
 	  rm -rf $$prefix && mkdir -p $$prefix && $(copy); fi
 	cargo pgrx install --no-default-features --features "$(2)" --pg-config $(PREFIX)/$(KIND)/$(1)/$(BIN)/pg_config
-	@install -m 644 sql/releases/*.sql "$$($(PREFIX)/$(KIND)/$(1)/$(BIN)/pg_config --sharedir)/extension/"
+	@cp -n sql/releases/*.sql "$$($(PREFIX)/$(KIND)/$(1)/$(BIN)/pg_config --sharedir)/extension/"
 	@mkdir -p target/server && echo $(PREFIX)/$(KIND)/$(1)/$(BIN) > target/server/$(1)
 endef
 ifeq ($(KIND),15)
@@ -167,6 +167,12 @@ test-majors: ## from 15 to 18: dump and restore, pg_upgrade
 	$(MAKE) setup server-install PG=15
 	AIRLOCK_PG_BIN_NEWEST=$(PREFIX)/18/main/bin \
 	  AIRLOCK_PG_BIN=$(PREFIX)/15/main/lib/postgresql/15/bin cargo test --no-default-features --test server -- majors::
+
+.PHONY: release
+release: setup server-install ## write the files of this version that later ones are tested against: once, when it is released
+	$(eval version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1))
+	cp "$$($(PREFIX)/$(KIND)/main/$(BIN)/pg_config --sharedir)/extension/pg_airlock--$(version).sql" sql/releases/
+	$(SERVER_TESTS) --ignored write_this_release
 
 .PHONY: clean
 clean: demo-stop ## remove what this Makefile made, but not the packages

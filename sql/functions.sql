@@ -97,6 +97,9 @@ CREATE FUNCTION airlock.verify_log(OUT ok boolean, OUT checked bigint, OUT first
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_verify_log';
 CREATE FUNCTION airlock.doctor(OUT severity text, OUT "check" text, OUT object text, OUT message text, OUT fix text) RETURNS SETOF record
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_doctor';
+-- the loaded library's version; that of these SQL objects is pg_extension.extversion
+CREATE FUNCTION airlock.version() RETURNS text
+  STABLE CALLED ON NULL INPUT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_version';
 -- the properties every mask declares
 CREATE FUNCTION airlock.mask_properties(OUT mask text, OUT keyed boolean, OUT types text, OUT keeps_order boolean, OUT uniqueness text, OUT leaks text) RETURNS SETOF record
   IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_properties';

@@ -36,7 +36,7 @@ GRANT EXECUTE ON FUNCTION
   airlock.create_scope(text, regclass, jsonb, text, text[], text[], name), airlock.replace_scope(text, regclass, jsonb, text, text[], text[], name),
   airlock.preview_scope(text, regclass, jsonb, text, text[], text[], name), airlock.drop_scope(text, regclass)
   TO airlock_admin;
-GRANT EXECUTE ON FUNCTION airlock.doctor() TO airlock_admin, airlock_auditor;
+GRANT EXECUTE ON FUNCTION airlock.doctor(), airlock.version() TO airlock_admin, airlock_auditor;
 GRANT EXECUTE ON FUNCTION airlock.verify_log(), airlock.unsettled_records() TO airlock_auditor;
 GRANT SELECT ON airlock.keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks TO airlock_admin, airlock_auditor;
 GRANT SELECT ON airlock.access_log TO airlock_auditor;

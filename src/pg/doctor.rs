@@ -6,6 +6,7 @@ mod roles;
 mod server;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
+mod version;
 mod views;
 
 use crate::pg::readlog::materialiser::spi;
@@ -23,6 +24,7 @@ sql_function!(
     |args| {
         let mut report = Report::default();
         server::examine(&mut report)?;
+        version::examine(&mut report)?;
         log::examine(&mut report)?;
         roles::examine(&mut report)?;
         views::examine(&mut report)?;
@@ -30,6 +32,13 @@ sql_function!(
         let rows = rows.map(|f| vec![d(f.severity.label()), d(f.check), d(f.object), d(f.message), d(f.fix)]);
         sys::return_set(args, rows.collect())
     }
+);
+
+sql_function!(
+    /// `airlock.version() → text`: the version of the loaded library, as in `0.2.0`. That of the extension's SQL objects is
+    /// `pg_extension.extversion`; `doctor()` compares the two.
+    airlock_version,
+    |_args| { Ok(sys::Sql(version::LIBRARY)) }
 );
 
 /// How bad it is; the order is that of the report.

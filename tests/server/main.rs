@@ -18,6 +18,8 @@ mod materialiser;
 mod neighbours;
 mod readme;
 mod reads;
+mod release;
 mod sentinel;
 mod switched;
 mod tls;
+mod upgrade;

@@ -44,8 +44,12 @@ extern "C-unwind" {
     fn raw_reload(signal: c_int);
 }
 
-/// Registers the worker; in the postmaster, while libraries are preloaded.
+/// Registers the worker; in the postmaster, while libraries are preloaded. Not in the servers that pg_upgrade starts: it
+/// has read the old cluster's next transaction id already, and what the worker wrote would lie behind it.
 pub fn register() {
+    if sys::binary_upgrade() {
+        return;
+    }
     BackgroundWorkerBuilder::new(NAME)
         .set_type(NAME)
         .set_library("pg_airlock")

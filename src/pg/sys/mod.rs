@@ -262,6 +262,12 @@ pub fn preloading() -> bool {
     unsafe { pg_sys::process_shared_preload_libraries_in_progress }
 }
 
+/// Whether pg_upgrade has started this server.
+pub fn binary_upgrade() -> bool {
+    // SAFETY: a flag of the postmaster, read on the main thread.
+    unsafe { pg_sys::IsBinaryUpgrade }
+}
+
 /// Refuses made-up settings under our prefix; after all of ours are defined.
 pub fn reserve_prefix() {
     // SAFETY: a static NUL-terminated string.

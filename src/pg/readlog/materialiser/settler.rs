@@ -110,13 +110,18 @@ impl Desk {
         };
         if self.settler.is_none() {
             let (cursor, news) = match Cursor::latest()? {
+                // pg_upgrade brings the row along, but not the WAL that it points into
+                Some(cursor) if cursor.from_elsewhere(&keys.1)? && slot::look()? == Slot::Missing => {
+                    let (cursor, seam) = Settler::begin_log(&keys, Some(&cursor))?;
+                    (cursor, Some(seam))
+                }
                 Some(cursor) => {
                     let promoted = cursor.timeline < wal::timeline();
                     let news = promoted.then_some(Seam::Promoted(cursor.timeline));
                     (cursor, news)
                 }
                 None if self.may_begin()? => {
-                    let (cursor, seam) = Settler::begin_log(&keys)?;
+                    let (cursor, seam) = Settler::begin_log(&keys, None)?;
                     (cursor, Some(seam))
                 }
                 None => return waiting,
@@ -161,9 +166,10 @@ impl Desk {
 
 impl Settler {
     /// Starts a log, or goes on with one that came without its cursor (a restore, or an administrator who removed the
-    /// cursor to accept a gap), at the place from which the slot keeps WAL. Without a slot at the last checkpoint: the
-    /// slot is made by the next turn, behind the commit, so that a slot without a cursor always means that a log had begun.
-    fn begin_log(keys: &Keys) -> Result<(Cursor, Seam)> {
+    /// cursor to accept a gap) or with that of another cluster (pg_upgrade), at the place from which the slot keeps WAL.
+    /// Without a slot at the last checkpoint: the slot is made by the next turn, behind the commit, so that a slot without a
+    /// cursor always means that a log had begun.
+    fn begin_log(keys: &Keys, carried: Option<&Cursor>) -> Result<(Cursor, Seam)> {
         Spi::connect_mut(|client| {
             // waits for a COPY into the table, and keeps another away
             let sql = "LOCK TABLE airlock_catalog.read_record, airlock_catalog.log_cursor IN SHARE ROW EXCLUSIVE MODE";
@@ -179,6 +185,9 @@ impl Settler {
         let cursor = Cursor::here(from, last_id, last_hash);
         Spi::connect_mut(|client| {
             store::lock(client)?;
+            if let Some(carried) = carried {
+                carried.remove(client)?;
+            }
             cursor.insert(client, &keys.1)
         })?;
         Ok((cursor.sealed(&keys.1), seam))

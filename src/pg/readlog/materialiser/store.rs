@@ -186,6 +186,12 @@ impl Cursor {
         chain::verify_head(key, self.last_id, &self.last_hash, self.lsn, self.timeline, self.system, &self.mac)
     }
 
+    /// Whether the row is a worker's, of another cluster, and the table ends where it says.
+    pub fn from_elsewhere(&self, key: &ChainKey) -> Result<bool> {
+        let elsewhere = self.system != wal::system_identifier() && self.authentic(key);
+        Ok(elsewhere && head()? == (self.last_id, self.last_hash))
+    }
+
     /// Why the log cannot go on from here without a gap; `None` when it can. Not in recovery.
     pub fn misfit(&self, key: &ChainKey) -> Option<String> {
         let (lsn, flushed) = (wal::show(self.lsn), wal::flushed());
@@ -219,6 +225,15 @@ impl Cursor {
         values.push(self.system.to_string().into());
         client.update(sql, None, &values).map_err(spi)?;
         Ok(())
+    }
+
+    /// Removes the row. 55000 when it is not there any more.
+    pub fn remove(&self, client: &mut SpiClient) -> Result<()> {
+        let sql = "DELETE FROM airlock_catalog.log_cursor WHERE mac = $1";
+        match client.update(sql, None, &[self.mac.clone().into()]).map_err(spi)?.len() {
+            1 => Ok(()),
+            _ => Err(Error::new(Kind::State, "the log's cursor row was changed by somebody else")),
+        }
     }
 
     /// Moves the cursor row from `before` to this. 55000 when it is not where the worker left it.

@@ -1,0 +1,8 @@
+-- From 0.1.0 to 0.2.0. Install the library and restart the server first: what is declared here has to be in it.
+\echo Use "ALTER EXTENSION pg_airlock UPDATE TO '0.2.0'" to load this file. \quit
+
+-- the loaded library's version; that of these SQL objects is pg_extension.extversion
+CREATE FUNCTION airlock.version() RETURNS text
+  STABLE CALLED ON NULL INPUT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_version';
+REVOKE ALL ON FUNCTION airlock.version() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION airlock.version() TO airlock_admin, airlock_auditor;
