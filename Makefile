@@ -38,7 +38,7 @@ endif
 
 # postgresql-15 brings the libraries and the user that the other majors need too
 PACKAGES := postgresql-15 postgresql-server-dev-15 sudo gcc libc6-dev tzdata openssl \
-  $(if $(filter-out 15,$(KIND)),python3-pip) $(if $(ASSERT),make perl bison flex libssl-dev zlib1g-dev)
+  $(if $(filter-out 15,$(KIND)),python3-pip) $(if $(ASSERT),make perl bison flex pkg-config libssl-dev libxml2-dev zlib1g-dev)
 
 # the data directory and the root key of the tests that run inside a backend, and more lines of its postgresql.conf
 PGTEST := /var/tmp/pgtest

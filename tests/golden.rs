@@ -56,7 +56,8 @@ fn column(value: &Value) -> Column {
         key_name: text(key),
         searchable: value["searchable"] == true,
     });
-    Column { name: text(&value["name"]), sql_type, plain, encrypted, not_null: value["not_null"] == true }
+    let (not_null, computed) = (value["not_null"] == true, value["computed"] == true);
+    Column { name: text(&value["name"]), sql_type, plain, encrypted, not_null, computed }
 }
 
 fn key(value: &Value) -> ForeignKey {

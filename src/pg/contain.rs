@@ -4,19 +4,18 @@
 #![allow(ffi_unwind_calls)] // reason: the tree walkers' callbacks call back into the walkers, see compat.rs
 
 use crate::pg::readlog::drift::view_owner;
+use crate::pg::readlog::identity;
 use crate::pg::registry::{self, Registry};
 use crate::pg::sys::compat::{self, Access};
-use crate::pg::sys::{raw, scan, settings};
+use crate::pg::sys::{raw, role_name, roles, scan, settings};
 use crate::pure::contain::{self, Function, Statement, TransactionKind, Volatility};
 use crate::pure::error::{Error, Kind, Result};
+use crate::pure::name::shown;
 use pgrx::pg_sys;
 use std::ffi::{c_void, CStr};
 
 /// First OID that is not part of PostgreSQL itself (`FirstNormalObjectId`).
 const FIRST_NORMAL: u32 = 16384;
-
-/// The role `pg_read_all_stats` (`ROLE_PG_READ_ALL_STATS`).
-const READ_ALL_STATS: pg_sys::Oid = pg_sys::Oid::from_u32(3375);
 
 /// `pg_statistic_ext_data` (`StatisticExtDataRelationId`).
 const STATISTIC_EXT_DATA: pg_sys::Oid = pg_sys::Oid::from_u32(3429);
@@ -176,6 +175,18 @@ unsafe fn functions_of(query: *mut pg_sys::Query) -> Vec<pg_sys::Oid> {
     found
 }
 
+/// The role by which the current user sees what others' sessions run: one that is no sub-processor's nor a member of it
+/// (`pg_read_all_stats` is one), or his own if he is a superuser.
+fn sees_others() -> Option<pg_sys::Oid> {
+    let current = roles::current();
+    // SAFETY: a cached syscache look-up.
+    if unsafe { pg_sys::superuser_arg(current) } {
+        return Some(current);
+    }
+    let own: Vec<pg_sys::Oid> = identity::labelled_roles().into_iter().map(|(role, _)| role).collect();
+    roles::groups(current).into_iter().find(|group| !own.iter().any(|role| roles::is_member(*group, *role)))
+}
+
 /// May this function be used? `inside_view`: asked when it is about to run, where functions of our own stand in views
 /// and check for themselves. AL007 otherwise.
 pub fn function(oid: pg_sys::Oid, inside_view: bool) -> Result<()> {
@@ -195,11 +206,12 @@ pub fn function(oid: pg_sys::Oid, inside_view: bool) -> Result<()> {
         return Ok(());
     }
     // what others' sessions run: to whoever may see all of it, it shows their constants
-    // SAFETY: role look-ups inside a transaction.
-    let sees_all = || unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), READ_ALL_STATS) };
-    if name == "pg_stat_get_activity" && builtin(oid) && sees_all() {
-        return Err(outside("a sub-processor that may see all sessions may not look at them")
-            .hint("REVOKE pg_read_all_stats, pg_monitor FROM the sub-processor's role"));
+    if ["pg_stat_get_activity", "pg_stat_get_backend_activity"].contains(&name.as_str()) && builtin(oid) {
+        if let Some(role) = sees_others() {
+            return Err(outside("a sub-processor that may see other sessions may not look at them")
+                .detail(format!("it would see them by role {}", shown(&role_name(role))))
+                .hint("REVOKE that role from the sub-processor's"));
+        }
     }
     let volatility = match volatility {
         b'i' => Volatility::Immutable,

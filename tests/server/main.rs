@@ -16,6 +16,7 @@ mod doctor;
 mod hostile;
 mod materialiser;
 mod neighbours;
+mod newer;
 mod readme;
 mod reads;
 mod release;

@@ -118,6 +118,19 @@ fn slot(report: &mut Report, worker: bool) -> Result<()> {
                     "airlock.backlog_limit below it, so that reads stop first",
                 );
             }
+            // no connection ever holds the slot, so it counts as idle; the setting came with 18
+            let idle = setting("idle_replication_slot_timeout")?;
+            if !idle.is_empty() && idle != "0" {
+                let message = format!(
+                    "idle_replication_slot_timeout is {idle}: a checkpoint invalidates the slot on a quiet server"
+                );
+                report.warning(
+                    "slot",
+                    "idle_replication_slot_timeout",
+                    message,
+                    "ALTER SYSTEM SET idle_replication_slot_timeout = 0, then SELECT pg_reload_conf()",
+                );
+            }
         }
         Slot::Missing => {
             let used = value("SELECT pg_catalog.count(*)::pg_catalog.text FROM pg_catalog.pg_replication_slots", &[])?;
@@ -129,12 +142,21 @@ fn slot(report: &mut Report, worker: bool) -> Result<()> {
                 "the log's worker makes it; raise max_replication_slots and restart the server if all are used",
             );
         }
-        Slot::Lost => report.error(
-            "slot",
-            SLOT,
-            format!("replication slot \"{SLOT}\" was invalidated"),
-            "ALTER SYSTEM SET max_slot_wal_keep_size = -1; the log's worker makes the slot anew",
-        ),
+        Slot::Lost => {
+            // the column came with 17
+            let reason = value("SELECT pg_catalog.to_jsonb(s) OPERATOR(pg_catalog.->>) 'invalidation_reason' FROM pg_catalog.pg_replication_slots s WHERE s.slot_name = $1", &[SLOT])?;
+            let (message, fix) = match reason.as_str() {
+                "idle_timeout" => {
+                    ("was invalidated for being idle", "ALTER SYSTEM SET idle_replication_slot_timeout = 0")
+                }
+                _ => ("was invalidated", "ALTER SYSTEM SET max_slot_wal_keep_size = -1"),
+            };
+            let (message, fix) = (
+                format!("replication slot \"{SLOT}\" {message}"),
+                format!("{fix}, then SELECT pg_reload_conf(); the log's worker makes the slot anew"),
+            );
+            report.error("slot", SLOT, message, fix);
+        }
         Slot::Taken => report.error(
             "slot",
             SLOT,

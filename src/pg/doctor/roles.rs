@@ -1,13 +1,19 @@
 //! The roles of sub-processors, and of whoever is a member of one: what they hold beyond their views.
 
 use super::{query, value, Report};
+use crate::pg::sys::compat;
 use crate::pg::{gucs, shared};
 use crate::pure::error::Result;
 
 /// Every role that acts for a sub-processor: its own and all members, by whatever path.
-const SESSIONS: &str = "WITH RECURSIVE session (name, role, own) AS ( \
-      SELECT s.name, s.role::pg_catalog.oid, true FROM airlock_catalog.subprocessor s WHERE s.state <> 'terminated' \
-      UNION SELECT m.name, a.member, false FROM session m JOIN pg_catalog.pg_auth_members a ON a.roleid = m.role)";
+fn sessions() -> String {
+    format!(
+        "WITH RECURSIVE session (name, role, own) AS ( \
+           SELECT s.name, s.role::pg_catalog.oid, true FROM airlock_catalog.subprocessor s WHERE s.state <> 'terminated' \
+           UNION SELECT m.name, a.member, false FROM session m JOIN pg_catalog.pg_auth_members a ON a.roleid = m.role AND {})",
+        compat::USABLE_GRANT
+    )
+}
 
 pub(super) fn examine(report: &mut Report) -> Result<()> {
     attributes(report)?;
@@ -19,12 +25,26 @@ pub(super) fn examine(report: &mut Report) -> Result<()> {
     database(report)?;
     owned(report)?;
     limits(report)?;
+    login_triggers(report)?;
     contracts(report)
 }
 
+/// A trigger that runs at each login (from 17 on) runs in sub-processors' sessions too, before any query of theirs, and
+/// containment refuses what it calls: they cannot connect.
+fn login_triggers(report: &mut Report) -> Result<()> {
+    let sql = "SELECT t.evtname::pg_catalog.text, pg_catalog.format('ALTER EVENT TRIGGER %I DISABLE', t.evtname) FROM pg_catalog.pg_event_trigger t \
+               WHERE t.evtevent = 'login' AND t.evtenabled <> 'D' AND EXISTS (SELECT FROM airlock_catalog.subprocessor s WHERE s.state <> 'terminated') ORDER BY 1";
+    for row in query(sql, 2, &[])? {
+        let message = "the event trigger runs at every login: what it calls and writes is refused in sub-processors' sessions, which can then not connect";
+        report.warning("event trigger", row[0].clone(), message, row[1].clone());
+    }
+    Ok(())
+}
+
 fn attributes(report: &mut Report) -> Result<()> {
+    let sessions = sessions();
     let sql = format!(
-        "{SESSIONS} SELECT DISTINCT r.rolname::pg_catalog.text, w.word, pg_catalog.format('ALTER ROLE %I NO%s', r.rolname, w.word) FROM session s JOIN pg_catalog.pg_roles r ON r.oid = s.role \
+        "{sessions} SELECT DISTINCT r.rolname::pg_catalog.text, w.word, pg_catalog.format('ALTER ROLE %I NO%s', r.rolname, w.word) FROM session s JOIN pg_catalog.pg_roles r ON r.oid = s.role \
          CROSS JOIN LATERAL (VALUES ('SUPERUSER', r.rolsuper), ('BYPASSRLS', r.rolbypassrls), ('CREATEROLE', r.rolcreaterole), \
            ('REPLICATION', r.rolreplication), ('CREATEDB', r.rolcreatedb)) AS w (word, holds) WHERE w.holds ORDER BY 1, 2"
     );
@@ -40,8 +60,9 @@ fn attributes(report: &mut Report) -> Result<()> {
 }
 
 fn memberships(report: &mut Report) -> Result<()> {
+    let sessions = sessions();
     let sql = format!(
-        "{SESSIONS} SELECT DISTINCT m.rolname::pg_catalog.text, g.rolname::pg_catalog.text, pg_catalog.format('REVOKE %I FROM %I', g.rolname, m.rolname) FROM session s \
+        "{sessions} SELECT DISTINCT m.rolname::pg_catalog.text, g.rolname::pg_catalog.text, pg_catalog.format('REVOKE %I FROM %I', g.rolname, m.rolname) FROM session s \
          JOIN pg_catalog.pg_auth_members a ON a.member = s.role JOIN pg_catalog.pg_roles g ON g.oid = a.roleid JOIN pg_catalog.pg_roles m ON m.oid = s.role \
          WHERE NOT EXISTS (SELECT FROM session o WHERE o.role = a.roleid) ORDER BY 1, 2"
     );
@@ -56,8 +77,9 @@ fn memberships(report: &mut Report) -> Result<()> {
 }
 
 fn two_at_once(report: &mut Report) -> Result<()> {
+    let sessions = sessions();
     let sql = format!(
-        "{SESSIONS} SELECT r.rolname::pg_catalog.text, pg_catalog.string_agg(DISTINCT s.name, ', ') FROM session s JOIN pg_catalog.pg_roles r ON r.oid = s.role \
+        "{sessions} SELECT r.rolname::pg_catalog.text, pg_catalog.string_agg(DISTINCT s.name, ', ') FROM session s JOIN pg_catalog.pg_roles r ON r.oid = s.role \
          GROUP BY r.rolname HAVING pg_catalog.count(DISTINCT s.name) > 1 ORDER BY 1"
     );
     for row in query(&sql, 2, &[])? {
@@ -113,8 +135,9 @@ fn labels(report: &mut Report) -> Result<()> {
 
 /// Grants on base tables, whole or by column. Containment refuses them all the same.
 fn relations(report: &mut Report) -> Result<()> {
+    let sessions = sessions();
     let sql = format!(
-        "{SESSIONS}, base (oid) AS (SELECT DISTINCT c.relation::pg_catalog.oid FROM airlock_catalog.scope c WHERE c.dropped_at IS NULL), \
+        "{sessions}, base (oid) AS (SELECT DISTINCT c.relation::pg_catalog.oid FROM airlock_catalog.scope c WHERE c.dropped_at IS NULL), \
          held (oid, grantee, privilege, what) AS ( \
            SELECT c.oid, a.grantee, a.privilege_type, pg_catalog.format('%s ON %s', a.privilege_type, c.oid::pg_catalog.regclass) FROM base b JOIN pg_catalog.pg_class c ON c.oid = b.oid CROSS JOIN pg_catalog.aclexplode(c.relacl) a \
            UNION ALL SELECT t.attrelid, a.grantee, a.privilege_type, pg_catalog.format('%s (%I) ON %s', a.privilege_type, t.attname, t.attrelid::pg_catalog.regclass) FROM base b JOIN pg_catalog.pg_attribute t ON t.attrelid = b.oid CROSS JOIN pg_catalog.aclexplode(t.attacl) a) \
@@ -132,8 +155,9 @@ fn relations(report: &mut Report) -> Result<()> {
 }
 
 fn schemas(report: &mut Report) -> Result<()> {
+    let sessions = sessions();
     let sql = format!(
-        "{SESSIONS} SELECT DISTINCT coalesce(r.rolname::pg_catalog.text, 'PUBLIC'), a.privilege_type || ' on schema ' || n.nspname, \
+        "{sessions} SELECT DISTINCT coalesce(r.rolname::pg_catalog.text, 'PUBLIC'), a.privilege_type || ' on schema ' || n.nspname, \
            pg_catalog.format('REVOKE %s ON SCHEMA %I FROM %s', a.privilege_type, n.nspname, coalesce(pg_catalog.quote_ident(r.rolname), 'PUBLIC')) \
          FROM pg_catalog.pg_namespace n CROSS JOIN pg_catalog.aclexplode(n.nspacl) a LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee \
          WHERE (n.nspname IN ('airlock', 'airlock_catalog', 'airlock_scope') OR n.nspname = 'public' AND a.privilege_type = 'CREATE') \
@@ -146,8 +170,9 @@ fn schemas(report: &mut Report) -> Result<()> {
 }
 
 fn database(report: &mut Report) -> Result<()> {
+    let sessions = sessions();
     let sql = format!(
-        "{SESSIONS} SELECT DISTINCT coalesce(r.rolname::pg_catalog.text, 'PUBLIC'), a.privilege_type, \
+        "{sessions} SELECT DISTINCT coalesce(r.rolname::pg_catalog.text, 'PUBLIC'), a.privilege_type, \
            pg_catalog.format('REVOKE %s ON DATABASE %I FROM %s', a.privilege_type, d.datname, coalesce(pg_catalog.quote_ident(r.rolname), 'PUBLIC')) \
          FROM pg_catalog.pg_database d CROSS JOIN pg_catalog.aclexplode(coalesce(d.datacl, pg_catalog.acldefault('d', d.datdba))) a LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee \
          WHERE d.datname = pg_catalog.current_database() AND a.privilege_type IN ('CREATE', 'TEMPORARY') AND EXISTS (SELECT FROM session) \
@@ -165,8 +190,9 @@ fn database(report: &mut Report) -> Result<()> {
 }
 
 fn owned(report: &mut Report) -> Result<()> {
+    let sessions = sessions();
     let sql = format!(
-        "{SESSIONS} SELECT r.rolname::pg_catalog.text, pg_catalog.count(*)::pg_catalog.text, pg_catalog.min(CASE WHEN d.dbid IN (0::pg_catalog.oid, (SELECT b.oid FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database())) \
+        "{sessions} SELECT r.rolname::pg_catalog.text, pg_catalog.count(*)::pg_catalog.text, pg_catalog.min(CASE WHEN d.dbid IN (0::pg_catalog.oid, (SELECT b.oid FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database())) \
            THEN pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) END), pg_catalog.format('REASSIGN OWNED BY %I TO the owner of the data', r.rolname) \
          FROM (SELECT DISTINCT role FROM session) s JOIN pg_catalog.pg_roles r ON r.oid = s.role JOIN pg_catalog.pg_shdepend d ON d.refobjid = s.role \
            AND d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND d.deptype = 'o' GROUP BY r.rolname ORDER BY 1"
@@ -185,8 +211,9 @@ fn owned(report: &mut Report) -> Result<()> {
 
 /// What keeps one recipient from taking the server down.
 fn limits(report: &mut Report) -> Result<()> {
+    let sessions = sessions();
     let sql = format!(
-        "{SESSIONS} SELECT DISTINCT r.rolname::pg_catalog.text, w.what, w.fix FROM session s JOIN pg_catalog.pg_roles r ON r.oid = s.role \
+        "{sessions} SELECT DISTINCT r.rolname::pg_catalog.text, w.what, w.fix FROM session s JOIN pg_catalog.pg_roles r ON r.oid = s.role \
          CROSS JOIN LATERAL (VALUES ('connection limit', pg_catalog.format('ALTER ROLE %I CONNECTION LIMIT 20', r.rolname), r.rolconnlimit >= 0), \
            ('statement_timeout', pg_catalog.format('ALTER ROLE %I SET statement_timeout = %L', r.rolname, '60s'), NULL), \
            ('idle_in_transaction_session_timeout', pg_catalog.format('ALTER ROLE %I SET idle_in_transaction_session_timeout = %L', r.rolname, '60s'), NULL)) AS w (what, fix, has) \

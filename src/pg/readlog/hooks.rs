@@ -349,9 +349,10 @@ unsafe extern "C-unwind" fn access(
             if armed::innermost().is_none() {
                 return Err(Error::new(
                     Kind::OutsideScope,
-                    "function call messages are outside the scope of a sub-processor",
+                    "functions called outside of a query are outside the scope of a sub-processor",
                 )
-                .hint("use SELECT"));
+                .detail("a function call message, or the function of a login event trigger")
+                .hint("use SELECT; the database's administrator: no login event triggers for sub-processors"));
             }
             contain::function(object, true)
         });

@@ -21,6 +21,13 @@ use pgrx::pg_sys;
 use plan::{Planned, Wanted};
 
 sql_function!(
+    /// `airlock.renew_fingerprints()`, declared by the upgrade script from 0.1.0 for its own time: scopes whose views are as
+    /// they were made get a fingerprint that holds on every major.
+    airlock_renew_fingerprints,
+    |_args| { store::renew_fingerprints() }
+);
+
+sql_function!(
     /// `airlock.create_scope(subprocessor, relation, rules, row_filter, subject, purposes, view_name) → regclass`: makes
     /// the two views of a scope and gives the outer one.
     ///

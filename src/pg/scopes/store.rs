@@ -2,6 +2,7 @@
 
 use super::plan::{plain_type, Planned, Wanted};
 use crate::pg::sys::catalog;
+use crate::pg::sys::fingerprint;
 use crate::pg::sys::role_name;
 use crate::pg::sys::sql::{self, arg, Row};
 use crate::pure::error::{Error, Kind, Result};
@@ -109,9 +110,29 @@ pub fn install(wanted: &Wanted, planned: &Planned) -> Result<pg_sys::Oid> {
     let inner = catalog::relation_named(rendered.inner_schema, &rendered.inner_name)?.ok_or_else(missing)?;
     sql::run(
         "UPDATE airlock_catalog.scope SET view = $2::pg_catalog.regclass, inner_view = $3::pg_catalog.regclass, fingerprint = $4 WHERE id = $1",
-        &[arg(id), arg(view), arg(inner), arg(catalog::fingerprint(view, inner)?)],
+        &[arg(id), arg(view), arg(inner), arg(fingerprint::of(view, inner)?)],
     )?;
     Ok(view)
+}
+
+/// Replaces the fingerprints of 0.1.0 whose views were not changed since.
+pub fn renew_fingerprints() -> Result<()> {
+    let scopes = sql::rows(
+        "SELECT c.id, c.view::pg_catalog.oid, c.inner_view::pg_catalog.oid, c.fingerprint FROM airlock_catalog.scope c
+           JOIN pg_catalog.pg_class v ON v.oid = c.view::pg_catalog.oid JOIN pg_catalog.pg_class i ON i.oid = c.inner_view::pg_catalog.oid
+          WHERE c.dropped_at IS NULL AND c.fingerprint IS NOT NULL",
+        &[],
+        |row| Ok((row.need::<i32>(1)?, row.need::<pg_sys::Oid>(2)?, row.need::<pg_sys::Oid>(3)?, row.need::<String>(4)?)),
+    )?;
+    for (id, view, inner, stored) in scopes {
+        if fingerprint::same(&stored, view, inner)? == Some(true) {
+            sql::run(
+                "UPDATE airlock_catalog.scope SET fingerprint = $2 WHERE id = $1",
+                &[arg(id), arg(fingerprint::of(view, inner)?)],
+            )?;
+        }
+    }
+    Ok(())
 }
 
 /// Does all that [`install`] does, under a view name nobody uses, so that a scope which exists keeps its view and its

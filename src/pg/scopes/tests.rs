@@ -4,7 +4,7 @@
 #[allow(clippy::disallowed_methods, clippy::unwrap_used, missing_docs)] // reason: tests write, and may fail loudly
 mod tests {
     use crate::pg::registry;
-    use crate::pg::sys::catalog::fingerprint;
+    use crate::pg::sys::fingerprint;
     use pgrx::prelude::*;
 
     /// Two sub-processors, some tables in a schema that nobody may use, `pg_temp.said(sql)`.
@@ -303,12 +303,29 @@ mod tests {
         let oid = |column: &str| {
             Spi::get_one::<pg_sys::Oid>(&format!("SELECT {column}::oid FROM airlock_catalog.scope")).unwrap().unwrap()
         };
-        let now = || fingerprint(oid("view"), oid("inner_view")).unwrap();
+        let now = || fingerprint::of(oid("view"), oid("inner_view")).unwrap();
         assert_eq!(now(), stored);
         run("SET LOCAL search_path = sco, sco_acme");
         assert_eq!(now(), stored, "whatever the search path is");
-        run("ALTER VIEW sco_acme.people SET (security_barrier = false)");
-        assert_ne!(now(), stored);
+        let select = text("SELECT rtrim(pg_get_viewdef(view), ';') FROM airlock_catalog.scope");
+        let replace =
+            |text: &str| format!("CREATE OR REPLACE VIEW sco_acme.people WITH (security_barrier = true) AS {text}");
+        for (change, back) in [
+            (
+                "ALTER VIEW sco_acme.people SET (security_barrier = false)",
+                "ALTER VIEW sco_acme.people SET (security_barrier = true)",
+            ),
+            ("ALTER VIEW sco_acme.people RENAME TO persons", "ALTER VIEW sco_acme.persons RENAME TO people"),
+            (&replace(&select.replace("'*'", "'-'")), &replace(&select)),
+            (&replace(&format!("{select} WHERE id > 0")), &replace(&select)),
+            (&replace(&format!("{select} LIMIT 5")), &replace(&select)),
+        ] {
+            assert_ne!(change, replace(&select));
+            run(change);
+            assert_ne!(fingerprint::of(oid("view"), oid("inner_view")).ok().as_ref(), Some(&stored), "{change}");
+            run(back);
+            assert_eq!(now(), stored, "{back}");
+        }
     }
 
     /// ANALYZE by a superuser runs the index expressions of everybody's tables, with the superuser as the outer user.

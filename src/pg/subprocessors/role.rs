@@ -2,6 +2,7 @@
 
 use crate::pg::error::notice;
 use crate::pg::readlog::identity::labelled_roles;
+use crate::pg::sys::compat;
 use crate::pg::sys::roles::{by_name, caller, current, is_member, name, session};
 use crate::pg::sys::sql::{self, arg};
 use crate::pure::error::{Error, Kind, Result};
@@ -169,12 +170,15 @@ fn check_ownership(role: pg_sys::Oid, role_name: &str) -> Result<()> {
 /// A role that is in use loses what it could do so far, and so do its members. Only who may change roles anyway decides
 /// that; for them it is said.
 fn check_use(role: pg_sys::Oid, role_name: &str) -> Result<()> {
+    let usable = compat::USABLE_GRANT;
     let counts = sql::first(
-        "SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_auth_members m WHERE m.roleid OPERATOR(pg_catalog.=) $1),
-                (SELECT pg_catalog.count(*) FROM pg_catalog.pg_auth_members m WHERE m.member OPERATOR(pg_catalog.=) $1),
-                (SELECT pg_catalog.count(*) FROM pg_catalog.pg_shdepend d
-                  WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_authid'::pg_catalog.regclass
-                    AND d.refobjid OPERATOR(pg_catalog.=) $1)",
+        &format!(
+            "SELECT (SELECT pg_catalog.count(*) FROM pg_catalog.pg_auth_members a WHERE a.roleid OPERATOR(pg_catalog.=) $1 AND {usable}),
+                    (SELECT pg_catalog.count(*) FROM pg_catalog.pg_auth_members a WHERE a.member OPERATOR(pg_catalog.=) $1 AND {usable}),
+                    (SELECT pg_catalog.count(*) FROM pg_catalog.pg_shdepend d
+                      WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_authid'::pg_catalog.regclass
+                        AND d.refobjid OPERATOR(pg_catalog.=) $1 AND d.classid OPERATOR(pg_catalog.<>) 'pg_catalog.pg_auth_members'::pg_catalog.regclass)"
+        ),
         &[arg(role)],
         |row| Ok([row.need::<i64>(1)?, row.need(2)?, row.need(3)?]),
     )?;
@@ -186,8 +190,8 @@ fn check_use(role: pg_sys::Oid, role_name: &str) -> Result<()> {
     }
     let found = found.join(", ");
     let may = sql::first(
-        "SELECT r.rolsuper OR r.rolcreaterole FROM pg_catalog.pg_roles r WHERE r.oid OPERATOR(pg_catalog.=) $1",
-        &[arg(caller())],
+        &format!("SELECT {} FROM pg_catalog.pg_roles r WHERE r.oid OPERATOR(pg_catalog.=) $1", compat::MAY_CHANGE_ROLE),
+        &[arg(caller()), arg(role)],
         |row| row.need::<bool>(1),
     )?;
     if may != Some(true) {
@@ -196,7 +200,7 @@ fn check_use(role: pg_sys::Oid, role_name: &str) -> Result<()> {
             format!("role {} is in use, and would be contained from now on", shown(role_name)),
         )
         .detail(found)
-        .hint("a superuser or a role with CREATEROLE must register it, or use a new role"));
+        .hint("who may change the role (a superuser; CREATEROLE, from PostgreSQL 16 on with ADMIN OPTION) must register it, or use a new role"));
     }
     notice(
         Error::new(Kind::State, format!("role {} is in use, and is contained from now on", shown(role_name)))

@@ -9,9 +9,7 @@ use crate::pg::keys::ring::{self, Number};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::plaintext::PlainType;
 use crate::pure::scope::{Column, EncryptedColumn, ForeignKey, OtherKey, TableShape};
-use data_encoding::HEXLOWER;
 use pgrx::pg_sys;
-use sha2::{Digest, Sha256};
 
 /// What decides whether a relation can be shared at all.
 pub struct Relation {
@@ -123,7 +121,7 @@ fn columns(relation: pg_sys::Oid) -> Result<Vec<Column>> {
     })?;
     let types = encrypted::type_oids();
     sql::rows(
-        "SELECT a.attname::pg_catalog.text, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid, a.atttypmod, a.attnotnull
+        "SELECT a.attname::pg_catalog.text, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated = 'v'
            FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
         &[arg(relation)],
         |row| {
@@ -135,6 +133,7 @@ fn columns(relation: pg_sys::Oid) -> Result<Vec<Column>> {
                 plain: encrypted::plain_type_of(oid).or(citext.contains(&base).then_some(PlainType::Text)),
                 encrypted: None,
                 not_null: row.need(5)?,
+                computed: row.need(6)?,
             };
             if let Some((_, searchable)) = types.filter(|(plain, searchable)| base == *plain || base == *searchable) {
                 seal(&mut column, typmod, base == searchable)?;
@@ -252,33 +251,6 @@ pub fn columns_granted(relation: pg_sys::Oid, role: &str) -> Result<Vec<String>>
         &[arg(relation), arg(role)],
         |row| row.need(1),
     )
-}
-
-/// SHA-256, as hex, over what both views of a scope are: definition, options, owner, kind. `doctor()` compares it with
-/// what was stored when they were made. Runs under fixed settings, so the same views give the same text.
-///
-/// # Errors
-/// `42704` when one of them is gone.
-pub fn fingerprint(view: pg_sys::Oid, inner: pg_sys::Oid) -> Result<String> {
-    let mut hash = Sha256::new();
-    for oid in [view, inner] {
-        let parts = sql::settled(|| {
-            sql::look(
-                "SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, c.relkind::pg_catalog.text,
-                        pg_catalog.pg_get_userbyid(c.relowner)::pg_catalog.text,
-                        pg_catalog.array_to_string(c.reloptions, ','), pg_catalog.pg_get_viewdef(c.oid)
-                   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1",
-                &[arg(oid)],
-                |row| (1..=6).map(|i| Ok(row.get::<String>(i)?.unwrap_or_default())).collect::<Result<Vec<_>>>(),
-            )
-        })?;
-        let parts = parts.ok_or_else(|| Error::new(Kind::Undefined, "a view of the scope does not exist"))?;
-        for part in parts {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-    }
-    Ok(HEXLOWER.encode(&hash.finalize()))
 }
 
 /// The type that a function declares for argument `i`, whichever overload this call site names; InvalidOid for none.

@@ -310,3 +310,46 @@ pub unsafe fn log_logical_message(prefix: &std::ffi::CStr, message: &[u8]) -> u6
         })
     }
 }
+
+/// In a query on `pg_auth_members AS a`: whether the member can use the role. Since 16 a grant may give neither its rights
+/// (INHERIT) nor the way into it (SET), only ADMIN OPTION: so is who created a role its member.
+#[cfg(feature = "pg15")]
+pub const USABLE_GRANT: &str = "true";
+/// As above.
+#[cfg(not(feature = "pg15"))]
+pub const USABLE_GRANT: &str = "(a.inherit_option OR a.set_option)";
+
+/// In a query on `pg_roles AS r`: whether `r` may change the role `$2`. Since 16 CREATEROLE is not enough.
+#[cfg(feature = "pg15")]
+pub const MAY_CHANGE_ROLE: &str = "r.rolsuper OR r.rolcreaterole AND $2::pg_catalog.oid IS NOT NULL";
+/// As above.
+#[cfg(not(feature = "pg15"))]
+pub const MAY_CHANGE_ROLE: &str =
+    "r.rolsuper OR r.rolcreaterole AND pg_catalog.pg_has_role(r.oid, $2::pg_catalog.oid, 'USAGE WITH ADMIN OPTION')";
+
+/// The roles that `member` was granted itself, and can use: see [`USABLE_GRANT`].
+pub fn granted_roles(member: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    // catalog/pg_auth_members.h: roleid; inherit_option and set_option
+    #[cfg(feature = "pg15")]
+    let (role, options): (i16, [i16; 0]) = (1, []);
+    #[cfg(not(feature = "pg15"))]
+    let (role, options): (i16, [i16; 2]) = (2, [6, 7]);
+    let cache = pg_sys::SysCacheIdentifier::AUTHMEMMEMROLE as c_int;
+    let none = pg_sys::Datum::from(0);
+    // SAFETY: syscache look-ups inside a transaction; an ERROR ends it, which releases the list. The attributes are of the
+    // types they are read as, and none is NULL.
+    unsafe {
+        let list = pg_sys::SearchSysCacheList(cache, 1, pg_sys::Datum::from(member), none, none);
+        let members = (*list).members.as_slice((*list).n_members as usize);
+        let mut roles = Vec::with_capacity(members.len());
+        for entry in members {
+            let tuple = std::ptr::addr_of_mut!((**entry).tuple);
+            let value = |attribute| pg_sys::SysCacheGetAttr(cache, tuple, attribute, &mut false).value();
+            if options.is_empty() || options.iter().any(|option| value(*option) as u8 != 0) {
+                roles.push(pg_sys::Oid::from(value(role) as u32));
+            }
+        }
+        pg_sys::ReleaseCatCacheList(list);
+        roles
+    }
+}

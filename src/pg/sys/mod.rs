@@ -4,6 +4,7 @@
 pub mod catalog;
 pub mod compat;
 pub mod filter;
+pub mod fingerprint;
 pub mod json;
 pub mod raw;
 pub mod roles;

@@ -1,6 +1,7 @@
 //! Roles: who asks, who is a member of what, names.
 #![allow(unsafe_code)] // ◆ membership and user look-ups
 
+use super::compat;
 use pgrx::pg_sys;
 
 /// The user who called a SECURITY DEFINER function: the session's current user outside of it (SET ROLE counts).
@@ -28,10 +29,30 @@ pub fn session() -> [pg_sys::Oid; 2] {
     unsafe { [pg_sys::GetAuthenticatedUserId(), pg_sys::GetSessionUserId()] }
 }
 
-/// Whether `member` is `role` or a member of it by any path. A superuser gets no shortcut.
+/// `pg_database_owner` (`ROLE_PG_DATABASE_OWNER`), whose one member was never granted it.
+const DATABASE_OWNER: pg_sys::Oid = pg_sys::Oid::from_u32(6171);
+
+/// Whether `member` is `role` or a member of it by any path of grants that can be used (see
+/// [`compat::USABLE_GRANT`]). A superuser gets no shortcut.
 pub fn is_member(member: pg_sys::Oid, role: pg_sys::Oid) -> bool {
     // SAFETY: syscache look-ups inside a transaction; unknown roles are nobody's members.
-    unsafe { pg_sys::is_member_of_role_nosuper(member, role) }
+    let granted = unsafe { pg_sys::is_member_of_role_nosuper(member, role) };
+    granted && (member == role || role == DATABASE_OWNER || groups(member).contains(&role))
+}
+
+/// All roles that `member` is a member of, by any path of grants that can be used; not itself.
+pub fn groups(member: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    let mut found = compat::granted_roles(member);
+    let mut next = 0;
+    while let Some(role) = found.get(next).copied() {
+        for more in compat::granted_roles(role) {
+            if more != member && !found.contains(&more) {
+                found.push(more);
+            }
+        }
+        next += 1;
+    }
+    found
 }
 
 /// The role's name, `None` when there is no such role.

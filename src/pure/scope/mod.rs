@@ -84,6 +84,8 @@ pub struct Column {
     pub encrypted: Option<EncryptedColumn>,
     /// Declared NOT NULL.
     pub not_null: bool,
+    /// Generated and not stored (PostgreSQL 18): an expression in the place of a value.
+    pub computed: bool,
 }
 
 /// Facts of an encrypted column.
@@ -190,6 +192,7 @@ mod tests {
             plain: Some(PlainType::Text),
             encrypted: None,
             not_null: false,
+            computed: false,
         }
     }
 

@@ -205,6 +205,7 @@ mod tests {
             plain,
             encrypted: None,
             not_null: false,
+            computed: false,
         };
         TableShape {
             schema: "public".into(),

@@ -8,7 +8,7 @@ use crate::pure::scope::parse::parse;
 use crate::pure::scope::{EncryptedColumn, ForeignKey, OtherKey};
 
 fn column(name: &str, sql_type: &str, plain: Option<PlainType>) -> Column {
-    Column { name: name.into(), sql_type: sql_type.into(), plain, encrypted: None, not_null: false }
+    Column { name: name.into(), sql_type: sql_type.into(), plain, encrypted: None, not_null: false, computed: false }
 }
 
 fn encrypted(name: &str, plain: PlainType) -> Column {
