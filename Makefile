@@ -134,6 +134,8 @@ define install_into
 	@prefix=$(PREFIX)/$(KIND)/$(1); \
 	if ! cmp -s $(POSTGRES)/bin/postgres $$prefix/$(BIN)/postgres; then \
 	  rm -rf $$prefix && mkdir -p $$prefix && $(copy); fi
+	@# what cargo pgrx test left in the original
+	@rm -f "$$($(PREFIX)/$(KIND)/$(1)/$(BIN)/pg_config --sharedir)"/extension/pg_airlock--*
 	cargo pgrx install --no-default-features --features "$(2)" --pg-config $(PREFIX)/$(KIND)/$(1)/$(BIN)/pg_config
 	@cp -n sql/releases/*.sql "$$($(PREFIX)/$(KIND)/$(1)/$(BIN)/pg_config --sharedir)/extension/"
 	@mkdir -p target/server && echo $(PREFIX)/$(KIND)/$(1)/$(BIN) > target/server/$(1)

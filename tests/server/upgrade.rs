@@ -94,6 +94,12 @@ fn the_library_serves_a_database_of_each_release_before_and_after_the_update() {
         assert_eq!(fixture::verify(&mut cluster.connect("postgres")), (true, None, String::new()));
         write(&cluster, 1002);
 
+        // 0.1.0's fingerprints of views can be compared, and made anew, on the major it was for
+        let views = cluster.admin("SELECT severity FROM airlock.doctor() WHERE \"check\" = 'view'").first();
+        let fifteen = cluster.admin("SHOW server_version_num").value().starts_with("15");
+        let unknown = if fifteen || release.version != "0.1.0" { 0 } else { 2 };
+        assert_eq!(views, vec!["warning"; unknown], "{}", release.version);
+
         // and the extension is what CREATE EXTENSION would have made
         same("contract", &contract(&cluster), &contract(&fresh));
         assert_eq!(dumped_tables(&cluster), dumped_tables(&fresh), "{}", release.version);
