@@ -12,3 +12,10 @@ CREATE FUNCTION airlock.renew_fingerprints() RETURNS void
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_renew_fingerprints';
 SELECT airlock.renew_fingerprints();
 DROP FUNCTION airlock.renew_fingerprints();
+
+-- pg_restore with several jobs fills tables of extensions in any order
+ALTER TABLE airlock_catalog.key_version DROP CONSTRAINT key_version_root_generation_fkey;
+ALTER TABLE airlock_catalog.encrypted_column DROP CONSTRAINT encrypted_column_key_no_fkey;
+ALTER TABLE airlock_catalog.key_grant DROP CONSTRAINT key_grant_key_no_fkey;
+ALTER TABLE airlock_catalog.scope DROP CONSTRAINT scope_subprocessor_fkey;
+ALTER TABLE airlock_catalog.rule DROP CONSTRAINT rule_scope_fkey;

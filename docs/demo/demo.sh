@@ -3,6 +3,8 @@
 #
 # usage: demo.sh start|stop    PG_BIN names the bin directory of a PostgreSQL that has the extension
 set -euo pipefail
+# the server would inherit them, and doctor() would rightly complain
+unset RUST_BACKTRACE RUST_LIB_BACKTRACE
 
 here=$(cd "$(dirname "$0")" && pwd)
 repo=$(cd "$here/../.." && pwd)

@@ -3,7 +3,7 @@
 //! These functions are SECURITY DEFINER, so inside them the current user is the extension's owner; who asked is
 //! [`caller`]. EXECUTE is granted to `airlock_admin` only; the check here holds even if somebody grants more.
 
-use crate::pg::readlog::identity;
+use crate::pg::readlog::{identity, wal};
 use crate::pg::sys::{roles, sql};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::shown;
@@ -14,7 +14,7 @@ pub use crate::pg::sys::roles::caller;
 ///
 /// # Errors
 /// `AL007` in a sub-processor's session, by whatever way the function was reached (fast-path calls too); `42501` within a
-/// security-restricted operation.
+/// security-restricted operation; `25006` on a standby.
 pub fn act<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     if let Some(name) = identity::subprocessor()? {
         return Err(Error::new(
@@ -23,13 +23,18 @@ pub fn act<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
         )
         .hint("connect as a role that is a member of airlock_admin and of no sub-processor's role"));
     }
-    not_restricted()?;
+    may_change()?;
     sql::settled(body)
 }
 
-/// 42501 inside an operation that PostgreSQL runs with a table owner's code for somebody else: ANALYZE, autovacuum,
+/// 25006 on a standby, where PostgreSQL itself would only say that it cannot assign a transaction id. 42501 inside an operation that PostgreSQL runs with a table owner's code for somebody else: ANALYZE, autovacuum,
 /// REINDEX, CREATE INDEX, REFRESH. There [`caller`] is whoever started it, a superuser often, and the call is not theirs.
-pub fn not_restricted() -> Result<()> {
+pub fn may_change() -> Result<()> {
+    if wal::in_recovery() {
+        return Err(
+            Error::new(Kind::ReadOnly, "cannot administer during recovery").hint("connect to the primary server")
+        );
+    }
     if !roles::restricted() {
         return Ok(());
     }

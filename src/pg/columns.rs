@@ -3,7 +3,7 @@
 //! plain index of the column alone goes, and is named.
 #![allow(unsafe_code)] // ◆ ownership, locks, statistics
 
-use crate::pg::admin::not_restricted;
+use crate::pg::admin::may_change;
 use crate::pg::encrypted::{plain_type_of, type_oids};
 use crate::pg::error::notice;
 use crate::pg::gucs::{encrypted_input, EncryptedInput};
@@ -80,7 +80,7 @@ fn target(args: Args) -> Result<(pg_sys::Oid, String)> {
             format!("columns are not changed in a session of sub-processor \"{name}\""),
         ));
     }
-    not_restricted()?;
+    may_change()?;
     let relation = args.need::<pg_sys::Oid>(0, "relation")?;
     let name =
         args.datum(1).ok_or_else(|| Error::new(Kind::InvalidArgument, "argument \"column_name\" must not be null"))?;

@@ -46,6 +46,8 @@ pub enum Kind {
     InvalidTable,
     /// `42P17`: an object definition that is not allowed, such as a literal in stored DDL.
     InvalidObject,
+    /// `25006`: the server is a standby and changes nothing.
+    ReadOnly,
     /// `55000`: the object is not in a state that allows this.
     State,
     /// `0A000`: not supported.
@@ -77,6 +79,7 @@ impl Kind {
             Kind::Mismatch => "42804",
             Kind::InvalidTable => "42P16",
             Kind::InvalidObject => "42P17",
+            Kind::ReadOnly => "25006",
             Kind::State => "55000",
             Kind::Unsupported => "0A000",
             Kind::Corrupt => "XX001",

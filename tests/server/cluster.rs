@@ -31,6 +31,11 @@ impl Postgres {
         Self::named("AIRLOCK_PG_BIN_NO_FLUSH", "no_flush")
     }
 
+    /// The newest major supported: where the tests of moving from one major to another arrive.
+    pub fn newest() -> Postgres {
+        Self::named("AIRLOCK_PG_BIN_NEWEST", "newest")
+    }
+
     fn named(variable: &str, name: &str) -> Postgres {
         let pointer = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/server").join(name);
         let bin = std::env::var(variable).or_else(|_| fs::read_to_string(&pointer)).unwrap_or_else(|_| {
@@ -139,9 +144,14 @@ impl Cluster {
 
     /// A new cluster from initdb with a root key beside it, not started.
     pub fn initdb(postgres: Postgres) -> Cluster {
+        Self::initdb_with(postgres, &[])
+    }
+
+    /// The same with options of initdb.
+    pub fn initdb_with(postgres: Postgres, options: &[&str]) -> Cluster {
         let cluster = Self::place(postgres);
         let mut initdb = cluster.postgres.tool("initdb");
-        initdb.args(["-D"]).arg(cluster.data()).args(["-U", "postgres", "-A", "trust", "-E", "UTF8"]);
+        initdb.args(["-D"]).arg(cluster.data()).args(["-U", "postgres", "-A", "trust", "-E", "UTF8"]).args(options);
         run(initdb.args(["--locale=C", "--no-sync", "--no-instructions"]));
         let mut random = [0_u8; 32];
         std::io::Read::read_exact(&mut File::open("/dev/urandom").expect("urandom"), &mut random)

@@ -1,19 +1,23 @@
 //! Server tests: real clusters, several sessions, kill -9, files on disk. An ordinary client program without pgrx.
 //!
 //! `make server-install` prepares the PostgreSQL they run on; `cargo test --no-default-features --test server` runs
-//! them. `AIRLOCK_PG_BIN` names another installation, `AIRLOCK_TEST_DIR` another place than /var/tmp, `AIRLOCK_KEEP=1`
-//! keeps the clusters, `AIRLOCK_CRASH_ROUNDS` and `AIRLOCK_CRASH_CLIENTS` change the crash test.
+//! them. `AIRLOCK_PG_BIN` names another installation, `AIRLOCK_PG_BIN_NEWEST` the one that databases are moved to,
+//! `AIRLOCK_TEST_DIR` another place than /var/tmp, `AIRLOCK_KEEP=1` keeps the clusters, `AIRLOCK_CRASH_ROUNDS` and
+//! `AIRLOCK_CRASH_CLIENTS` change the crash test.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // reason: tests fail loudly
 
 mod cluster;
 mod fixture;
+mod moved;
 mod process;
 mod protocol;
 
 mod contain;
 mod crash;
 mod doctor;
+mod dump;
 mod hostile;
+mod majors;
 mod materialiser;
 mod neighbours;
 mod newer;
@@ -21,6 +25,7 @@ mod readme;
 mod reads;
 mod release;
 mod sentinel;
+mod standby;
 mod switched;
 mod tls;
 mod upgrade;

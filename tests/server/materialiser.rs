@@ -200,25 +200,6 @@ fn reads_that_leave_no_transaction_are_settled_too() {
 }
 
 #[test]
-fn a_standby_refuses_scoped_reads_and_serves_the_rest() {
-    let cluster = running();
-    reads(&cluster, "primary", 2);
-    fixture::settled(&cluster, "primary", 2);
-    let mut standby = cluster.standby();
-    standby.start();
-    eventually("the standby has caught up", || {
-        let mut clerk = standby.login("clerk", crate::cluster::DATABASE, &[]).ok()?;
-        (clerk.query("SELECT count(*) FROM public.customers").rows.first()?[0].as_deref() == Some("100")).then_some(())
-    });
-    assert_eq!(standby.admin("SELECT pg_is_in_recovery()").value(), "t");
-    let answer = standby.sql("acme", READ);
-    assert_eq!((answer.code(), answer.received), ("AL005", 0), "{answer:?}");
-    assert!(fixture::leaked(&answer).is_none());
-    assert_eq!(standby.sql("acme", "SELECT note FROM public.customers").code(), "42501", "contained there as well");
-    reads(&cluster, "primary still", 1);
-}
-
-#[test]
 fn attack_a_log_that_begins_again_without_its_cursor_is_named() {
     for (remove, id) in [("", None), ("TRUNCATE airlock_catalog.read_record;", Some(1))] {
         let cluster = running();

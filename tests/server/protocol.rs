@@ -4,7 +4,7 @@
 mod answer;
 
 use answer::{names, row, text};
-pub use answer::{Answer, Fields};
+pub use answer::{Answer, Fields, Row};
 use std::io::{self, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;

@@ -1,9 +1,8 @@
 //! Sessions that change hands: somebody becomes a sub-processor while connected, a superuser or pooler takes the role on
 //! and off, portals fail and their memory is used again, settings come in with the connection. Each was once a hole.
 
-use crate::cluster::{Cluster, DATABASE};
+use crate::cluster::DATABASE;
 use crate::fixture::{leaked, running, settled, VISIBLE};
-use crate::process::eventually;
 
 const READ: &str = "SELECT id FROM acme.customers";
 
@@ -174,29 +173,6 @@ fn columns_of_catalogs_that_public_may_not_read_stay_closed() {
     assert_eq!(acme.query("SELECT subname FROM pg_subscription").code(), "");
     assert_eq!(acme.query("SELECT query FROM pg_stat_activity").code(), "AL007");
     assert_eq!(acme.query(READ).ok().received, VISIBLE);
-}
-
-/// Replay moves no generation: what a standby's session knows must not outlive its transaction.
-#[test]
-fn a_standbys_open_sessions_hear_of_changes() {
-    let cluster = running();
-    cluster.admin("CREATE ROLE bob LOGIN; GRANT SELECT ON public.customers TO bob");
-    let mut standby: Cluster = cluster.standby();
-    standby.start();
-    let decrypt = "SELECT airlock.decrypt(ssn) FROM public.customers WHERE id = 1";
-    let (mut app, mut bob) = eventually("the standby serves", || {
-        let mut app = standby.login("app", DATABASE, &[]).ok()?;
-        let mut bob = standby.login("bob", DATABASE, &[]).ok()?;
-        (app.query(decrypt).received == 1 && bob.query("SELECT id FROM public.customers").received == 100)
-            .then_some((app, bob))
-    });
-    cluster.admin("SELECT airlock.revoke_decrypt('pii', 'app')");
-    cluster.admin("SELECT airlock.create_subprocessor('bob', role => 'bob', legal_name => 'B', contract => 'C', purposes => '{p}')");
-    eventually("the revocation is heard of", || (app.query(decrypt).code() == "AL004").then_some(()));
-    eventually("so is the new sub-processor", || {
-        let answer = bob.query("SELECT id FROM public.customers");
-        (answer.closed || answer.received == 0).then_some(())
-    });
 }
 
 /// Ordinary sessions keep their caches over exceptions: what a subtransaction did not change is not read again. Seen by

@@ -290,7 +290,8 @@ unsafe extern "C-unwind" fn utility(
     let next = previous().utility.unwrap_or(raw::raw_process_utility);
     // SAFETY: as `analyze`. In an aborted transaction only COMMIT and ROLLBACK arrive here, and catalogs are off limits.
     unsafe {
-        let defines = ddl::concerns((*(*pstmt).utilityStmt).type_);
+        // what pg_upgrade restores has its numbers, and comes before the tables that say what they mean
+        let defines = ddl::concerns((*(*pstmt).utilityStmt).type_) && !crate::pg::sys::binary_upgrade();
         if !pg_sys::IsTransactionState() || (!defines && identity::known_other()) {
             return next(pstmt, text, read_only, context, params, env, dest, completion);
         }
