@@ -38,7 +38,7 @@ endif
 
 # postgresql-15 brings the libraries and the user that the other majors need too
 PACKAGES := postgresql-15 postgresql-server-dev-15 sudo gcc libc6-dev tzdata openssl \
-  python3-pip $(if $(ASSERT),make perl bison flex pkg-config libssl-dev libxml2-dev zlib1g-dev)
+  python3-pip $(if $(ASSERT)$(filter-out x86_64,$(shell uname -m)),make perl bison flex pkg-config libssl-dev libxml2-dev zlib1g-dev)
 
 # the data directory and the root key of the tests that run inside a backend, and more lines of its postgresql.conf
 PGTEST := /var/tmp/pgtest
@@ -133,18 +133,19 @@ test-pg: ## the tests inside a backend, by cargo pgrx
 define install_into
 	@prefix=$(PREFIX)/$(KIND)/$(1); \
 	if ! cmp -s $(POSTGRES)/bin/postgres $$prefix/$(BIN)/postgres; then \
-	  rm -rf $$prefix && mkdir -p $$prefix && $(copy); fi
+	  rm -rf $$prefix $$prefix.new && mkdir -p $$prefix.new && $(copy) && mv $$prefix.new $$prefix; fi
 	@# what cargo pgrx test left in the original
 	@rm -f "$$($(PREFIX)/$(KIND)/$(1)/$(BIN)/pg_config --sharedir)"/extension/pg_airlock--*
 	cargo pgrx install --no-default-features --features "$(2)" --pg-config $(PREFIX)/$(KIND)/$(1)/$(BIN)/pg_config
-	@cp -n sql/releases/*.sql "$$($(PREFIX)/$(KIND)/$(1)/$(BIN)/pg_config --sharedir)/extension/"
+	@extension=$$($(PREFIX)/$(KIND)/$(1)/$(BIN)/pg_config --sharedir)/extension; \
+	for f in sql/releases/*.sql; do [ -e "$$extension/$${f##*/}" ] || cp $$f "$$extension/"; done
 	@mkdir -p target/server && echo $(PREFIX)/$(KIND)/$(1)/$(BIN) > target/server/$(1)
 endef
 ifeq ($(KIND),15)
-copy = mkdir -p $$prefix/lib/postgresql $$prefix/share/postgresql && cp -a $(POSTGRES) $$prefix/lib/postgresql/ && \
-  cp -a /usr/share/postgresql/15 $$prefix/share/postgresql/
+copy = mkdir -p $$prefix.new/lib/postgresql $$prefix.new/share/postgresql && \
+  cp -a $(POSTGRES) $$prefix.new/lib/postgresql/ && cp -a /usr/share/postgresql/15 $$prefix.new/share/postgresql/
 else
-copy = cp -a $(POSTGRES)/. $$prefix/
+copy = cp -a $(POSTGRES)/. $$prefix.new/
 endif
 
 .PHONY: server-install server-install-no-flush test-server
@@ -165,8 +166,8 @@ smoke: setup test-pg server-install ## build on one major, run the tests in a ba
 	$(SERVER_TESTS) reads:: contain:: readme::
 
 test-majors: ## from 15 to 18: dump and restore, pg_upgrade
-	$(MAKE) setup server-install PG=18
-	$(MAKE) setup server-install-oldest PG=15
+	$(MAKE) setup server-install PG=18 ASSERT=
+	$(MAKE) setup server-install-oldest PG=15 ASSERT=
 	AIRLOCK_PG_BIN_NEWEST=$(PREFIX)/18/main/bin AIRLOCK_PG_BIN=$(PREFIX)/oldest/bin \
 	  cargo test --no-default-features --test server -- majors::
 
@@ -175,11 +176,12 @@ test-majors: ## from 15 to 18: dump and restore, pg_upgrade
 server-install-oldest:
 	@tools/postgres.sh 15 $(PREFIX)/postgres/15
 	@cmp -s $(PREFIX)/postgres/15/bin/postgres $(PREFIX)/oldest/bin/postgres || \
-	  { rm -rf $(PREFIX)/oldest && cp -a $(PREFIX)/postgres/15 $(PREFIX)/oldest; }
+	  { rm -rf $(PREFIX)/oldest{,.new} && cp -a $(PREFIX)/postgres/15 $(PREFIX)/oldest.new && mv $(PREFIX)/oldest{.new,}; }
 	cargo pgrx install --no-default-features --features pg15 --pg-config $(PREFIX)/oldest/bin/pg_config
 
 .PHONY: release
 release: setup server-install ## write the files of this version that later ones are tested against: once, when it is released
+	@[ $(KIND) = 15 ] || { echo "the oldest major writes them: every other one takes its dump" >&2; exit 1; }
 	$(eval version := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1))
 	cp "$$($(PREFIX)/$(KIND)/main/$(BIN)/pg_config --sharedir)/extension/pg_airlock--$(version).sql" sql/releases/
 	$(SERVER_TESTS) --ignored write_this_release

@@ -7,15 +7,15 @@ CREATE FUNCTION airlock.version() RETURNS text
 REVOKE ALL ON FUNCTION airlock.version() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION airlock.version() TO airlock_admin, airlock_auditor;
 
--- what doctor() compares a scope's views with, in a form that is the same on every major; views that were changed keep theirs
+-- what doctor() compares a scope's views with, in a form that is the same on every major
 CREATE FUNCTION airlock.renew_fingerprints() RETURNS void
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_renew_fingerprints';
 SELECT airlock.renew_fingerprints();
 DROP FUNCTION airlock.renew_fingerprints();
 
 -- pg_restore with several jobs fills tables of extensions in any order
-ALTER TABLE airlock_catalog.key_version DROP CONSTRAINT key_version_root_generation_fkey;
-ALTER TABLE airlock_catalog.encrypted_column DROP CONSTRAINT encrypted_column_key_no_fkey;
-ALTER TABLE airlock_catalog.key_grant DROP CONSTRAINT key_grant_key_no_fkey;
-ALTER TABLE airlock_catalog.scope DROP CONSTRAINT scope_subprocessor_fkey;
-ALTER TABLE airlock_catalog.rule DROP CONSTRAINT rule_scope_fkey;
+ALTER TABLE airlock_catalog.key_version DROP CONSTRAINT IF EXISTS key_version_root_generation_fkey;
+ALTER TABLE airlock_catalog.encrypted_column DROP CONSTRAINT IF EXISTS encrypted_column_key_no_fkey;
+ALTER TABLE airlock_catalog.key_grant DROP CONSTRAINT IF EXISTS key_grant_key_no_fkey;
+ALTER TABLE airlock_catalog.scope DROP CONSTRAINT IF EXISTS scope_subprocessor_fkey;
+ALTER TABLE airlock_catalog.rule DROP CONSTRAINT IF EXISTS rule_scope_fkey;

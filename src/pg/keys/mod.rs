@@ -19,7 +19,7 @@ use pgrx::pg_sys;
 use std::rc::Rc;
 use zeroize::Zeroizing;
 
-pub use crate::pg::sys::roles::is_member;
+pub use crate::pg::sys::roles::{has_rights_of, is_member};
 
 /// Widest padding of variable-width values, in bytes.
 const MAX_PAD: i32 = 256;

@@ -358,7 +358,7 @@ fn may(key: &KeyInfo, role: pg_sys::Oid, matching: bool) -> Result<()> {
             if *key_no != key.key_no || !(access == "decrypt" || (matching && access == "match")) {
                 continue;
             }
-            if !super::is_member(role, *grantee) {
+            if !super::has_rights_of(role, *grantee) {
                 continue;
             }
             let name = role_name(*grantee);

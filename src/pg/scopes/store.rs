@@ -115,7 +115,7 @@ pub fn install(wanted: &Wanted, planned: &Planned) -> Result<pg_sys::Oid> {
     Ok(view)
 }
 
-/// Replaces the fingerprints of 0.1.0 whose views were not changed since.
+/// Replaces the fingerprints of 0.1.0, where it can be said whether the views were changed since.
 pub fn renew_fingerprints() -> Result<()> {
     let scopes = sql::rows(
         "SELECT c.id, c.view::pg_catalog.oid, c.inner_view::pg_catalog.oid, c.fingerprint FROM airlock_catalog.scope c
@@ -125,12 +125,13 @@ pub fn renew_fingerprints() -> Result<()> {
         |row| Ok((row.need::<i32>(1)?, row.need::<pg_sys::Oid>(2)?, row.need::<pg_sys::Oid>(3)?, row.need::<String>(4)?)),
     )?;
     for (id, view, inner, stored) in scopes {
-        if fingerprint::same(&stored, view, inner)? == Some(true) {
-            sql::run(
-                "UPDATE airlock_catalog.scope SET fingerprint = $2 WHERE id = $1",
-                &[arg(id), arg(fingerprint::of(view, inner)?)],
-            )?;
-        }
+        let now = match fingerprint::same(&stored, view, inner)? {
+            Some(true) => fingerprint::of(view, inner)?,
+            // equal to none, wherever the views go
+            Some(false) => fingerprint::CHANGED.to_string(),
+            None => continue,
+        };
+        sql::run("UPDATE airlock_catalog.scope SET fingerprint = $2 WHERE id = $1", &[arg(id), arg(now)])?;
     }
     Ok(())
 }

@@ -317,6 +317,8 @@ mod tests {
             ),
             ("ALTER VIEW sco_acme.people RENAME TO persons", "ALTER VIEW sco_acme.persons RENAME TO people"),
             (&replace(&select.replace("'*'", "'-'")), &replace(&select)),
+            ("ALTER VIEW sco_acme.people RENAME name TO other", "ALTER VIEW sco_acme.people RENAME other TO name"),
+            (&replace(&select.replace(" FROM ", " FROM ONLY ")), &replace(&select)),
             (&replace(&format!("{select} WHERE id > 0")), &replace(&select)),
             (&replace(&format!("{select} LIMIT 5")), &replace(&select)),
         ] {

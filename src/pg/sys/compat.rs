@@ -327,13 +327,26 @@ pub const MAY_CHANGE_ROLE: &str = "r.rolsuper OR r.rolcreaterole AND $2::pg_cata
 pub const MAY_CHANGE_ROLE: &str =
     "r.rolsuper OR r.rolcreaterole AND pg_catalog.pg_has_role(r.oid, $2::pg_catalog.oid, 'USAGE WITH ADMIN OPTION')";
 
-/// The roles that `member` was granted itself, and can use: see [`USABLE_GRANT`].
-pub fn granted_roles(member: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+/// What a grant must give to count, from 16 on; before, all count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Gives {
+    /// The role's rights, or the way into it by SET ROLE: see [`USABLE_GRANT`].
+    Something,
+    /// Its rights (INHERIT).
+    Rights,
+}
+
+/// The roles that `member` was granted itself, by grants that give this.
+pub fn granted_roles(member: pg_sys::Oid, gives: Gives) -> Vec<pg_sys::Oid> {
     // catalog/pg_auth_members.h: roleid; inherit_option and set_option
     #[cfg(feature = "pg15")]
-    let (role, options): (i16, [i16; 0]) = (1, []);
+    let (role, options): (i16, [i16; 2]) = (1, [0, 0]);
     #[cfg(not(feature = "pg15"))]
     let (role, options): (i16, [i16; 2]) = (2, [6, 7]);
+    let options = match gives {
+        Gives::Something => &options[..],
+        Gives::Rights => &options[..1],
+    };
     let cache = pg_sys::SysCacheIdentifier::AUTHMEMMEMROLE as c_int;
     let none = pg_sys::Datum::from(0);
     // SAFETY: syscache look-ups inside a transaction; an ERROR ends it, which releases the list. The attributes are of the
@@ -345,7 +358,7 @@ pub fn granted_roles(member: pg_sys::Oid) -> Vec<pg_sys::Oid> {
         for entry in members {
             let tuple = std::ptr::addr_of_mut!((**entry).tuple);
             let value = |attribute| pg_sys::SysCacheGetAttr(cache, tuple, attribute, &mut false).value();
-            if options.is_empty() || options.iter().any(|option| value(*option) as u8 != 0) {
+            if options.iter().any(|option| *option == 0 || value(*option) as u8 != 0) {
                 roles.push(pg_sys::Oid::from(value(role) as u32));
             }
         }

@@ -4,8 +4,8 @@
 //! `pg_get_viewdef` prints the same view in another way from 16 on, so the views' expressions are printed one by one here.
 #![allow(unsafe_code)] // ◆ parse trees of views
 
-use super::list;
 use super::sql::{self, arg};
+use super::{compat, list};
 use crate::pure::error::{Error, Kind, Result};
 use data_encoding::HEXLOWER;
 use pgrx::pg_sys;
@@ -14,6 +14,8 @@ use std::ffi::CStr;
 
 /// What a fingerprint of this kind begins with. Those of 0.1.0 have no such mark.
 const MARK: &str = "2:";
+/// That of views which were found changed.
+pub const CHANGED: &str = "2:changed";
 
 /// The fingerprint of a scope's two views: names, owner, options, columns, expressions, filter, and the expressions of
 /// generated columns beneath, which can be changed under a view (from 17 on). Runs under fixed settings.
@@ -76,6 +78,10 @@ unsafe fn body(oid: pg_sys::Oid) -> Result<Vec<String>> {
             true => pg_sys::copyObjectImpl(pg_sys::get_view_query(relation).cast()).cast::<pg_sys::Query>(),
             false => std::ptr::null_mut(),
         };
+        // the columns' own names: renaming one leaves the rule as it was
+        let desc = (*relation).rd_att;
+        let names: Vec<String> =
+            (0..(*desc).natts as usize).map(|i| owned(compat::attribute(desc, i).attname.data.as_ptr())).collect();
         pg_sys::table_close(relation, pg_sys::NoLock as i32);
         let query = query.as_ref().filter(|q| plain(q)).ok_or_else(other)?;
         let from = list::<pg_sys::Node>((*query.jointree).fromlist);
@@ -85,7 +91,9 @@ unsafe fn body(oid: pg_sys::Oid) -> Result<Vec<String>> {
         }
         let index = (*from.cast::<pg_sys::RangeTblRef>()).rtindex;
         let entry = list::<pg_sys::RangeTblEntry>(query.rtable).get(index as usize - 1).copied().ok_or_else(other)?;
-        if (*entry).rtekind != pg_sys::RTEKind::RTE_RELATION {
+        // neither ONLY nor TABLESAMPLE
+        let whole = (*entry).inh && (*entry).tablesample.is_null();
+        if (*entry).rtekind != pg_sys::RTEKind::RTE_RELATION || !whole {
             return Err(other());
         }
         let base = (*entry).relid;
@@ -102,7 +110,7 @@ unsafe fn body(oid: pg_sys::Oid) -> Result<Vec<String>> {
         };
         let mut parts = vec![owned(schema), owned(name)];
         for target in list::<pg_sys::TargetEntry>(query.targetList) {
-            parts.push(owned((*target).resname));
+            parts.push(names.get((*target).resno as usize - 1).cloned().ok_or_else(other)?);
             parts.push(print((*target).expr.cast()));
         }
         let condition = (*query.jointree).quals;

@@ -1,7 +1,7 @@
 //! Roles: who asks, who is a member of what, names.
 #![allow(unsafe_code)] // ◆ membership and user look-ups
 
-use super::compat;
+use super::compat::{self, Gives};
 use pgrx::pg_sys;
 
 /// The user who called a SECURITY DEFINER function: the session's current user outside of it (SET ROLE counts).
@@ -37,15 +37,22 @@ const DATABASE_OWNER: pg_sys::Oid = pg_sys::Oid::from_u32(6171);
 pub fn is_member(member: pg_sys::Oid, role: pg_sys::Oid) -> bool {
     // SAFETY: syscache look-ups inside a transaction; unknown roles are nobody's members.
     let granted = unsafe { pg_sys::is_member_of_role_nosuper(member, role) };
-    granted && (member == role || role == DATABASE_OWNER || groups(member).contains(&role))
+    granted && (member == role || role == DATABASE_OWNER || groups(member, Gives::Something).contains(&role))
 }
 
-/// All roles that `member` is a member of, by any path of grants that can be used; not itself.
-pub fn groups(member: pg_sys::Oid) -> Vec<pg_sys::Oid> {
-    let mut found = compat::granted_roles(member);
+/// Whether `member` has the rights of `role` without SET ROLE: what a right that `role` holds is asked by. Until 15 that
+/// of any member, so that a role with NOINHERIT needs no SET ROLE either. A superuser gets no shortcut.
+pub fn has_rights_of(member: pg_sys::Oid, role: pg_sys::Oid) -> bool {
+    is_member(member, role)
+        && (member == role || role == DATABASE_OWNER || groups(member, Gives::Rights).contains(&role))
+}
+
+/// All roles that `member` is a member of, by any path of grants of which each gives this; not itself.
+pub fn groups(member: pg_sys::Oid, gives: Gives) -> Vec<pg_sys::Oid> {
+    let mut found = compat::granted_roles(member, gives);
     let mut next = 0;
     while let Some(role) = found.get(next).copied() {
-        for more in compat::granted_roles(role) {
+        for more in compat::granted_roles(role, gives) {
             if more != member && !found.contains(&more) {
                 found.push(more);
             }
