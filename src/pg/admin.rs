@@ -27,7 +27,9 @@ pub fn act<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     sql::settled(body)
 }
 
-/// 25006 on a standby, where PostgreSQL itself would only say that it cannot assign a transaction id. 42501 inside an operation that PostgreSQL runs with a table owner's code for somebody else: ANALYZE, autovacuum,
+/// 25006 on a standby, where PostgreSQL itself would only say that it cannot assign a transaction id.
+///
+/// 42501 inside an operation that PostgreSQL runs with a table owner's code for somebody else: ANALYZE, autovacuum,
 /// REINDEX, CREATE INDEX, REFRESH. There [`caller`] is whoever started it, a superuser often, and the call is not theirs.
 pub fn may_change() -> Result<()> {
     if wal::in_recovery() {

@@ -1,7 +1,7 @@
 //! Containment of a sub-processor's session: parse trees, permission lists and function calls, read off Postgres and
 //! put before `pure::contain`. Called by the hooks, only in such sessions.
 #![allow(unsafe_code)] // ◆ parse tree nodes
-#![allow(ffi_unwind_calls)] // reason: the tree walkers' callbacks call back into the walkers, see compat.rs
+#![allow(ffi_unwind_calls)] // reason: the tree walkers' callbacks call back into the walkers, see raw.rs
 
 use crate::pg::readlog::drift::view_owner;
 use crate::pg::readlog::identity;

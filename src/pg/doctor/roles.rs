@@ -30,7 +30,7 @@ pub(super) fn examine(report: &mut Report) -> Result<()> {
 }
 
 /// A trigger that runs at each login (from 17 on) runs in sub-processors' sessions too, before any query of theirs, and
-/// containment refuses what it calls: they cannot connect.
+/// containment refuses what it calls: they may not be able to connect.
 fn login_triggers(report: &mut Report) -> Result<()> {
     let sql = "SELECT t.evtname::pg_catalog.text, pg_catalog.format('ALTER EVENT TRIGGER %I DISABLE', t.evtname) FROM pg_catalog.pg_event_trigger t \
                WHERE t.evtevent = 'login' AND t.evtenabled <> 'D' AND EXISTS (SELECT FROM airlock_catalog.subprocessor s WHERE s.state <> 'terminated') ORDER BY 1";

@@ -1,7 +1,7 @@
 //! What CREATE TABLE AS, SELECT INTO and CREATE MATERIALIZED VIEW would store: refused before they run, unless each
 //! result column of an encrypted type is an encrypted column, as it is.
 #![allow(unsafe_code)] // ◆ analysed queries
-#![allow(ffi_unwind_calls)] // reason: the tree walkers' callbacks call back into the walkers, see compat.rs
+#![allow(ffi_unwind_calls)] // reason: the tree walkers' callbacks call back into the walkers, see raw.rs
 
 use super::ddl::{self, each, is_ours, quoted, type_oids};
 use crate::pg::keys::ring::{self, Number};
