@@ -2,7 +2,7 @@
 -- the rights of the extension's owner (SECURITY DEFINER, fixed search_path) and check their caller in Rust.
 
 ---------------------------------------------------------------- keys
-CREATE FUNCTION airlock.create_key(name text, plaintext_type text DEFAULT 'text', pad integer DEFAULT 16) RETURNS integer
+CREATE FUNCTION airlock.create_key(name text, plaintext_type text DEFAULT 'text', pad integer DEFAULT 16, normalise text DEFAULT 'none') RETURNS integer
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_create_key';
 CREATE FUNCTION airlock.grant_decrypt(key text, role regrole) RETURNS void
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_grant_decrypt';

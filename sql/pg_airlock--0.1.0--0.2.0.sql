@@ -4,8 +4,6 @@
 -- the loaded library's version; that of these SQL objects is pg_extension.extversion
 CREATE FUNCTION airlock.version() RETURNS text
   STABLE CALLED ON NULL INPUT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_version';
-REVOKE ALL ON FUNCTION airlock.version() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION airlock.version() TO airlock_admin, airlock_auditor;
 
 -- what doctor() compares a scope's views with, in a form that is the same on every major
 CREATE FUNCTION airlock.renew_fingerprints() RETURNS void
@@ -19,3 +17,115 @@ ALTER TABLE airlock_catalog.encrypted_column DROP CONSTRAINT IF EXISTS encrypted
 ALTER TABLE airlock_catalog.key_grant DROP CONSTRAINT IF EXISTS key_grant_key_no_fkey;
 ALTER TABLE airlock_catalog.scope DROP CONSTRAINT IF EXISTS scope_subprocessor_fkey;
 ALTER TABLE airlock_catalog.rule DROP CONSTRAINT IF EXISTS rule_scope_fkey;
+
+-- equality by index: what text is normalised to, how wide a column's tags are
+ALTER TABLE airlock_catalog.key ADD COLUMN normalise text NOT NULL DEFAULT 'none' CHECK (normalise IN ('none', 'lower', 'digits'));
+ALTER TABLE airlock_catalog.encrypted_column ADD COLUMN tag_bytes integer NOT NULL DEFAULT 8 CHECK (tag_bytes IN (8, 16));
+DROP FUNCTION airlock.create_key(text, text, integer);
+CREATE FUNCTION airlock.create_key(name text, plaintext_type text DEFAULT 'text', pad integer DEFAULT 16, normalise text DEFAULT 'none') RETURNS integer
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_create_key';
+
+-- from here on as in a fresh installation: sql/equality.sql
+-- Equality of encrypted columns. encrypted_eq compares by match tag; encrypted has = and <> only to say what to do instead.
+-- Neither has an operator class: over literals on their way an order would be inconsistent, so ORDER BY, GROUP BY, DISTINCT and
+-- UNIQUE of the column itself are errors when parsed. match_tag(column) has all of these.
+CREATE FUNCTION airlock.match_tag(airlock.encrypted_eq) RETURNS bigint IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_match_tag';
+CREATE FUNCTION airlock.match_tag16(airlock.encrypted_eq) RETURNS uuid IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_match_tag16';
+-- what plans are made of
+CREATE FUNCTION airlock.match_needle(number integer, value "any") RETURNS bigint STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_match_needle';
+CREATE FUNCTION airlock.match_needle16(number integer, value "any") RETURNS uuid STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_match_needle16';
+CREATE FUNCTION airlock.match_needle_each(number integer, "values" "any") RETURNS bigint[] STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_match_needle_each';
+CREATE FUNCTION airlock.match_needle16_each(number integer, "values" "any") RETURNS uuid[] STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_match_needle16_each';
+CREATE FUNCTION airlock.may_match(a integer, b integer) RETURNS boolean STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_may_match';
+CREATE FUNCTION airlock.disclose_needle(rule integer, column_no integer, value "any") RETURNS bigint STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose_needle';
+CREATE FUNCTION airlock.disclose_needle16(rule integer, column_no integer, value "any") RETURNS uuid STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose_needle16';
+CREATE FUNCTION airlock.disclose_needles(rule integer, column_no integer, "values" "any") RETURNS bigint[] STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose_needles';
+CREATE FUNCTION airlock.disclose_needles16(rule integer, column_no integer, "values" "any") RETURNS uuid[] STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose_needles16';
+-- to be compared with match_tag by hand
+CREATE FUNCTION airlock.match_needle(key text, value text) RETURNS bigint STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_match_needle_of';
+CREATE FUNCTION airlock.match_needles(key text, "values" text[]) RETURNS bigint[] STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_match_needles_of';
+
+CREATE FUNCTION airlock.match_support(internal) RETURNS internal STABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_match_support';
+CREATE FUNCTION airlock.not_comparable_support(internal) RETURNS internal STABLE STRICT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_not_comparable_support';
+
+-- on either side whatever can be sealed; varchar and char go as text
+DO $operators$
+DECLARE
+  pair pg_catalog.text[];
+  op pg_catalog.text;
+  o pg_catalog.text[];
+BEGIN
+  FOR pair IN
+    SELECT ARRAY['airlock.encrypted_eq', 'airlock.encrypted_eq']
+    UNION ALL
+    SELECT p FROM pg_catalog.unnest(ARRAY['text', 'int2', 'int4', 'int8', 'numeric', 'float4', 'float8', 'bool', 'date',
+             'timestamp', 'timestamptz', 'uuid', 'jsonb', 'bytea']) t (name),
+           LATERAL (VALUES (ARRAY['airlock.encrypted_eq', 'pg_catalog.' OPERATOR(pg_catalog.||) t.name]),
+                           (ARRAY['pg_catalog.' OPERATOR(pg_catalog.||) t.name, 'airlock.encrypted_eq'])) v (p)
+  LOOP
+    FOREACH o SLICE 1 IN ARRAY ARRAY[['eq', '=', '<>', 'eqsel', 'eqjoinsel'], ['ne', '<>', '=', 'neqsel', 'neqjoinsel']] LOOP
+      EXECUTE pg_catalog.format('CREATE OR REPLACE FUNCTION airlock.%1$s(%2$s, %3$s) RETURNS pg_catalog.bool STABLE STRICT PARALLEL RESTRICTED
+          LANGUAGE c SUPPORT airlock.match_support AS ''MODULE_PATHNAME'', ''airlock_%1$s''', o[1], pair[1], pair[2]);
+      -- as another's commutator it may be there already, without a function
+      IF NOT EXISTS (SELECT FROM pg_catalog.pg_operator p WHERE p.oprcode OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
+            AND p.oid OPERATOR(pg_catalog.=) pg_catalog.to_regoperator(pg_catalog.format('pg_catalog.%s(%s,%s)', o[2], pair[1], pair[2]))) THEN
+        EXECUTE pg_catalog.format('CREATE OPERATOR pg_catalog.%1$s (LEFTARG = %2$s, RIGHTARG = %3$s, FUNCTION = airlock.%4$s,
+            COMMUTATOR = OPERATOR(pg_catalog.%1$s), NEGATOR = OPERATOR(pg_catalog.%5$s), RESTRICT = %6$s, JOIN = %7$s)',
+            o[2], pair[1], pair[2], o[1], o[3], o[4], o[5]);
+      END IF;
+    END LOOP;
+  END LOOP;
+  FOREACH pair SLICE 1 IN ARRAY ARRAY[['airlock.encrypted', 'airlock.encrypted'], ['airlock.encrypted', 'pg_catalog.text'],
+      ['pg_catalog.text', 'airlock.encrypted']] LOOP
+    EXECUTE pg_catalog.format('CREATE FUNCTION airlock.not_comparable(%s, %s) RETURNS pg_catalog.bool STABLE STRICT PARALLEL RESTRICTED
+        LANGUAGE c SUPPORT airlock.not_comparable_support AS ''MODULE_PATHNAME'', ''airlock_not_comparable''', pair[1], pair[2]);
+    FOREACH op IN ARRAY ARRAY['=', '<>'] LOOP
+      EXECUTE pg_catalog.format('CREATE OPERATOR pg_catalog.%s (LEFTARG = %s, RIGHTARG = %s, FUNCTION = airlock.not_comparable)', op, pair[1], pair[2]);
+    END LOOP;
+  END LOOP;
+END
+$operators$;
+
+-- from here on as in a fresh installation: sql/privileges.sql
+-- Last of all: what nobody granted, nobody has. Views' functions run with the reader's rights, so EXECUTE protects
+-- nothing on gate, disclose and decrypt: they check in Rust. Sub-processors get no USAGE on schema airlock.
+REVOKE ALL ON SCHEMA airlock, airlock_catalog, airlock_scope FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA airlock FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA airlock, airlock_catalog FROM PUBLIC;
+ALTER SCHEMA airlock_scope OWNER TO airlock_view_owner;
+
+GRANT USAGE ON SCHEMA airlock TO airlock_admin, airlock_auditor;
+GRANT EXECUTE ON FUNCTION airlock.gate(integer), airlock.disclose(integer, "any"), airlock.disclose(integer, "any", anyelement) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION
+  airlock.mask_nullify(anyelement), airlock.mask_constant(anyelement, anyelement), airlock.mask_redact(text, text, boolean, boolean),
+  airlock.mask_partial(text, integer, integer, text, integer), airlock.mask_initials(text, integer),
+  airlock.mask_date_trunc(date, text), airlock.mask_date_trunc(timestamp, text), airlock.mask_date_trunc(timestamptz, text),
+  airlock.mask_age_band(date, integer, integer, integer), airlock.mask_age_band(timestamp, integer, integer, integer),
+  airlock.mask_age_band(timestamptz, integer, integer, integer), airlock.mask_bucket(smallint, numeric),
+  airlock.mask_bucket(integer, numeric), airlock.mask_bucket(bigint, numeric), airlock.mask_bucket(numeric, numeric),
+  airlock.mask_bucket(real, numeric), airlock.mask_bucket(double precision, numeric), airlock.mask_properties()
+  TO PUBLIC;
+DO $grants$
+DECLARE
+  f pg_catalog.regprocedure;
+BEGIN
+  -- input, output, casts, decrypt and = of the encrypted types: whoever may write the column needs them; what opens checks in Rust
+  FOR f IN SELECT p.oid FROM pg_catalog.pg_proc p WHERE p.pronamespace OPERATOR(pg_catalog.=) 'airlock'::pg_catalog.regnamespace
+             AND p.proname OPERATOR(pg_catalog.~) '^(encrypted_|to_encrypted|decrypt$|eq$|ne$|match_tag|match_needle|may_match$|disclose_needle|not_comparable$)' LOOP
+    EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', f);
+  END LOOP;
+END
+$grants$;
+GRANT EXECUTE ON FUNCTION airlock.encrypt_column(regclass, name, text, boolean), airlock.decrypt_column(regclass, name) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION
+  airlock.create_key(text, text, integer, text), airlock.grant_decrypt(text, regrole), airlock.revoke_decrypt(text, regrole),
+  airlock.grant_match(text, regrole), airlock.revoke_match(text, regrole),
+  airlock.create_subprocessor(text, regrole, text, text, text[], date, text[], boolean, jsonb), airlock.alter_subprocessor(text, jsonb),
+  airlock.suspend(text, text), airlock.resume(text, text), airlock.terminate(text, text),
+  airlock.create_scope(text, regclass, jsonb, text, text[], text[], name), airlock.replace_scope(text, regclass, jsonb, text, text[], text[], name),
+  airlock.preview_scope(text, regclass, jsonb, text, text[], text[], name), airlock.drop_scope(text, regclass)
+  TO airlock_admin;
+GRANT EXECUTE ON FUNCTION airlock.doctor(), airlock.version() TO airlock_admin, airlock_auditor;
+GRANT EXECUTE ON FUNCTION airlock.verify_log(), airlock.unsettled_records() TO airlock_auditor;
+GRANT SELECT ON airlock.keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks TO airlock_admin, airlock_auditor;
+GRANT SELECT ON airlock.access_log TO airlock_auditor;

@@ -22,14 +22,14 @@ DECLARE
 BEGIN
   -- input, output, casts, decrypt and = of the encrypted types: whoever may write the column needs them; what opens checks in Rust
   FOR f IN SELECT p.oid FROM pg_catalog.pg_proc p WHERE p.pronamespace OPERATOR(pg_catalog.=) 'airlock'::pg_catalog.regnamespace
-             AND p.proname OPERATOR(pg_catalog.~) '^(encrypted_|to_encrypted|decrypt$|eq$|ne$)' LOOP
+             AND p.proname OPERATOR(pg_catalog.~) '^(encrypted_|to_encrypted|decrypt$|eq$|ne$|match_tag|match_needle|may_match$|disclose_needle|not_comparable$)' LOOP
     EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', f);
   END LOOP;
 END
 $grants$;
 GRANT EXECUTE ON FUNCTION airlock.encrypt_column(regclass, name, text, boolean), airlock.decrypt_column(regclass, name) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
-  airlock.create_key(text, text, integer), airlock.grant_decrypt(text, regrole), airlock.revoke_decrypt(text, regrole),
+  airlock.create_key(text, text, integer, text), airlock.grant_decrypt(text, regrole), airlock.revoke_decrypt(text, regrole),
   airlock.grant_match(text, regrole), airlock.revoke_match(text, regrole),
   airlock.create_subprocessor(text, regrole, text, text, text[], date, text[], boolean, jsonb), airlock.alter_subprocessor(text, jsonb),
   airlock.suspend(text, text), airlock.resume(text, text), airlock.terminate(text, text),

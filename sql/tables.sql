@@ -14,7 +14,9 @@ CREATE TABLE airlock_catalog.key (
   name           text NOT NULL UNIQUE,
   plaintext_type text NOT NULL,
   pad            integer NOT NULL,
-  created_at     timestamptz NOT NULL DEFAULT pg_catalog.now()
+  created_at     timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  -- of text, before its match tag is made
+  normalise      text NOT NULL DEFAULT 'none' CHECK (normalise IN ('none', 'lower', 'digits'))
 );
 
 -- use: seal and match belong to a key, mask to a sub-processor, log to the extension; owner is that object's uuid
@@ -37,7 +39,9 @@ CREATE TABLE airlock_catalog.encrypted_column (
   uuid       uuid NOT NULL UNIQUE,
   key_no     integer NOT NULL,
   mac        bytea NOT NULL,
-  created_at timestamptz NOT NULL DEFAULT pg_catalog.now()
+  created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  -- bytes of a match tag: 16 for unique columns
+  tag_bytes  integer NOT NULL DEFAULT 8 CHECK (tag_bytes IN (8, 16))
 );
 
 CREATE TABLE airlock_catalog.key_grant (

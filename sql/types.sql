@@ -1,5 +1,5 @@
--- The two encrypted types. Neither has an operator class; encrypted has no operators at all: a missing capability is an
--- error at parse time, never a wrong result. What seals is VOLATILE (folded, it would repeat a nonce), input is STABLE
+-- The two encrypted types. Neither has an operator class, encrypted nothing that compares: a missing capability is an
+-- error, never a wrong result. What seals is VOLATILE (folded, it would repeat a nonce), input is STABLE
 -- because CREATE TYPE wants it so, and is called per value all the same. Nothing that decrypts is IMMUTABLE.
 CREATE TYPE airlock.encrypted;
 CREATE TYPE airlock.encrypted_eq;
@@ -57,17 +57,3 @@ CREATE CAST (airlock.encrypted_eq AS text) WITH FUNCTION airlock.decrypt(airlock
 -- typed: the second argument only names the type, NULL::date
 CREATE FUNCTION airlock.decrypt(airlock.encrypted, anyelement) RETURNS anyelement STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_decrypt_as';
 CREATE FUNCTION airlock.decrypt(airlock.encrypted_eq, anyelement) RETURNS anyelement STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_decrypt_as';
-
--- equality by tag; = with a text value of the column's plaintext type works as well
-CREATE FUNCTION airlock.eq(airlock.encrypted_eq, airlock.encrypted_eq) RETURNS boolean STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_eq';
-CREATE FUNCTION airlock.ne(airlock.encrypted_eq, airlock.encrypted_eq) RETURNS boolean STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_ne';
-CREATE FUNCTION airlock.eq(airlock.encrypted_eq, text) RETURNS boolean STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_eq';
-CREATE FUNCTION airlock.ne(airlock.encrypted_eq, text) RETURNS boolean STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_ne';
-CREATE FUNCTION airlock.eq(text, airlock.encrypted_eq) RETURNS boolean STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_eq';
-CREATE FUNCTION airlock.ne(text, airlock.encrypted_eq) RETURNS boolean STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_ne';
-CREATE OPERATOR pg_catalog.= (LEFTARG = airlock.encrypted_eq, RIGHTARG = airlock.encrypted_eq, FUNCTION = airlock.eq, COMMUTATOR = OPERATOR(pg_catalog.=), NEGATOR = OPERATOR(pg_catalog.<>), RESTRICT = eqsel, JOIN = eqjoinsel);
-CREATE OPERATOR pg_catalog.<> (LEFTARG = airlock.encrypted_eq, RIGHTARG = airlock.encrypted_eq, FUNCTION = airlock.ne, COMMUTATOR = OPERATOR(pg_catalog.<>), NEGATOR = OPERATOR(pg_catalog.=), RESTRICT = neqsel, JOIN = neqjoinsel);
-CREATE OPERATOR pg_catalog.= (LEFTARG = airlock.encrypted_eq, RIGHTARG = text, FUNCTION = airlock.eq, COMMUTATOR = OPERATOR(pg_catalog.=), NEGATOR = OPERATOR(pg_catalog.<>), RESTRICT = eqsel, JOIN = eqjoinsel);
-CREATE OPERATOR pg_catalog.<> (LEFTARG = airlock.encrypted_eq, RIGHTARG = text, FUNCTION = airlock.ne, COMMUTATOR = OPERATOR(pg_catalog.<>), NEGATOR = OPERATOR(pg_catalog.=), RESTRICT = neqsel, JOIN = neqjoinsel);
-CREATE OPERATOR pg_catalog.= (LEFTARG = text, RIGHTARG = airlock.encrypted_eq, FUNCTION = airlock.eq, COMMUTATOR = OPERATOR(pg_catalog.=), NEGATOR = OPERATOR(pg_catalog.<>), RESTRICT = eqsel, JOIN = eqjoinsel);
-CREATE OPERATOR pg_catalog.<> (LEFTARG = text, RIGHTARG = airlock.encrypted_eq, FUNCTION = airlock.ne, COMMUTATOR = OPERATOR(pg_catalog.<>), NEGATOR = OPERATOR(pg_catalog.=), RESTRICT = neqsel, JOIN = neqjoinsel);

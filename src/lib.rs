@@ -17,7 +17,8 @@ mod install {
     extension_sql_file!("../sql/bootstrap.sql", name = "bootstrap", bootstrap);
     extension_sql_file!("../sql/tables.sql", name = "tables", requires = ["bootstrap"]);
     extension_sql_file!("../sql/types.sql", name = "types", requires = ["tables"]);
-    extension_sql_file!("../sql/functions.sql", name = "functions", requires = ["types"]);
+    extension_sql_file!("../sql/equality.sql", name = "equality", requires = ["types"]);
+    extension_sql_file!("../sql/functions.sql", name = "functions", requires = ["equality"]);
     extension_sql_file!("../sql/views.sql", name = "views", requires = ["functions"]);
     extension_sql_file!("../sql/privileges.sql", name = "privileges", requires = ["views"], finalize);
 

@@ -68,7 +68,8 @@ const UNSAFE: &[&str] = &[
     "src/pg/error.rs",
     "src/pg/encrypted/inout.rs",
     "src/pg/encrypted/cast.rs",
-    "src/pg/encrypted/equality.rs",
+    "src/pg/encrypted/needle.rs",
+    "src/pg/encrypted/search.rs",
     "src/pg/encrypted/ddl.rs",
     "src/pg/encrypted/created_as.rs",
     "src/pg/encrypted/value.rs",
@@ -78,6 +79,7 @@ const UNSAFE: &[&str] = &[
     "src/pg/keys/root.rs",
     "src/pg/masks.rs",
     "src/pg/gate.rs",
+    "src/pg/gate/lookup.rs",
     "src/pg/contain.rs",
     "src/pg/mod.rs",
 ];

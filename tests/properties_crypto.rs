@@ -9,7 +9,7 @@ use pg_airlock::pure::envelope::{self, Sealing};
 use pg_airlock::pure::error::Kind;
 use pg_airlock::pure::keyring::{MatchKey, RootKey, SealKey, Secret};
 use pg_airlock::pure::plaintext::{self, PlainType, Value};
-use pg_airlock::pure::tag;
+use pg_airlock::pure::tag::{self, MatchTag};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -111,7 +111,7 @@ impl Setting {
     fn seal(&self, value: &Value) -> Vec<u8> {
         let (key, plain_type) = (self.key(), value.plain_type());
         let padded = plaintext::is_padded(plain_type, self.pad);
-        let (version_id, tag) = (self.version_id, self.tag);
+        let (version_id, tag) = (self.version_id, self.tag.map(MatchTag::Narrow));
         let sealing = Sealing { key: &key, version_id, column_uuid: &COLUMN, plain_type, tag, padded };
         envelope::seal(&sealing, &self.nonce, &plaintext::encode(value, self.pad))
     }

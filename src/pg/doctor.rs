@@ -1,6 +1,7 @@
 //! `airlock.doctor()`: what is wrong with the set-up, and what to type. It looks only, and it must work where nothing
 //! else does: library not preloaded, keys locked, the wrong database, a standby.
 
+mod columns;
 mod log;
 mod roles;
 mod server;
@@ -28,6 +29,7 @@ sql_function!(
         log::examine(&mut report)?;
         roles::examine(&mut report)?;
         views::examine(&mut report)?;
+        columns::examine(&mut report)?;
         let rows = report.finished().into_iter();
         let rows = rows.map(|f| vec![d(f.severity.label()), d(f.check), d(f.object), d(f.message), d(f.fix)]);
         sys::return_set(args, rows.collect())

@@ -4,6 +4,8 @@
 //! innermost running statement is armed (its record is on disk) for the scope that the call belongs to.
 #![allow(unsafe_code)] // ◆ the state of the server and of the call site
 
+pub mod lookup;
+
 use crate::pg::encrypted;
 use crate::pg::keys::ring;
 use crate::pg::readlog::armed::{self, Frame};

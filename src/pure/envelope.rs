@@ -22,6 +22,7 @@ use crate::pure::aead::{self, NONCE, TAG};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::{item_len, SealKey};
 use crate::pure::plaintext::PlainType;
+use crate::pure::tag::{self, MatchTag};
 
 mod carrier;
 
@@ -39,7 +40,7 @@ const KNOWN: u8 = HAS_TAG | ROW_BOUND | PADDED | WIDE_TAG;
 
 /// Magic, flags, key version id.
 const FIXED: usize = 6;
-const WIDEST_TAG: usize = 16;
+const WIDEST_TAG: usize = tag::WIDE;
 
 /// What the text form starts with; standard base64 (RFC 4648 section 4) with padding follows.
 const TEXT_PREFIX: &str = "airlock:1:";
@@ -58,20 +59,23 @@ pub struct Sealing<'a> {
     /// The type of the plaintext.
     pub plain_type: PlainType,
     /// The match tag, for columns of `encrypted_eq`.
-    pub tag: Option<[u8; 8]>,
+    pub tag: Option<MatchTag>,
     /// True if `plain` carries padding, see `plaintext::is_padded`.
     pub padded: bool,
 }
 
-/// Seals the bytes that `plaintext::encode` gave into a stored value of 46 bytes more, 54 with a match tag.
+/// Seals the bytes that `plaintext::encode` gave into a stored value of 46 bytes more, 54 with a match tag,
+/// 62 with a wide one.
 ///
 /// `nonce` must be fresh: random, and never used before under this key.
 pub fn seal(s: &Sealing, nonce: &[u8; NONCE], plain: &[u8]) -> Vec<u8> {
     // one allocation that never grows, for growing would leave the plaintext behind
     let mut out = Vec::with_capacity(FIXED + WIDEST_TAG + NONCE + plain.len() + TAG);
     let mut flags = 0;
-    if s.tag.is_some() {
-        flags |= HAS_TAG;
+    match s.tag {
+        None => {}
+        Some(MatchTag::Narrow(_)) => flags |= HAS_TAG,
+        Some(MatchTag::Wide(_)) => flags |= HAS_TAG | WIDE_TAG,
     }
     if s.padded {
         flags |= PADDED;
@@ -79,7 +83,7 @@ pub fn seal(s: &Sealing, nonce: &[u8; NONCE], plain: &[u8]) -> Vec<u8> {
     out.extend_from_slice(&[MAGIC, flags]);
     out.extend_from_slice(&s.version_id.to_be_bytes());
     if let Some(tag) = &s.tag {
-        out.extend_from_slice(tag);
+        out.extend_from_slice(tag.bytes());
     }
     let aad = Aad::new(&out, s.column_uuid, s.plain_type);
     out.extend_from_slice(nonce);
@@ -117,11 +121,27 @@ pub fn parse(bytes: &[u8]) -> Result<Header<'_>> {
     }
 }
 
+/// How many bytes of a stored value [`tag_at_head`] needs.
+pub const HEAD: i32 = (FIXED + WIDEST_TAG) as i32;
+
+/// The match tag in the first [`HEAD`] bytes of a stored value, without a look at the rest; `None` where there is none.
+pub fn tag_at_head(head: &[u8]) -> Option<&[u8]> {
+    let ([magic, flags, ..], rest) = head.split_first_chunk::<FIXED>()?;
+    if *magic != MAGIC || flags & !KNOWN != 0 {
+        return None;
+    }
+    match flags & (HAS_TAG | WIDE_TAG) {
+        HAS_TAG => rest.get(..tag::LEN),
+        0 | WIDE_TAG => None,
+        _ => rest.get(..tag::WIDE),
+    }
+}
+
 fn structure(bytes: &[u8]) -> Option<Header<'_>> {
     let ([_, flags, id @ ..], rest) = bytes.split_first_chunk::<FIXED>()?;
     let tag_len = match flags & (HAS_TAG | WIDE_TAG) {
         0 => 0,
-        HAS_TAG => 8,
+        HAS_TAG => tag::LEN,
         WIDE_TAG => return None,
         _ => WIDEST_TAG,
     };
@@ -238,7 +258,7 @@ mod tests {
         SealKey::derive(&Secret::new([byte; 32]))
     }
 
-    fn sealed(tag: Option<[u8; 8]>, padded: bool, plain: &[u8]) -> Vec<u8> {
+    fn sealed(tag: Option<MatchTag>, padded: bool, plain: &[u8]) -> Vec<u8> {
         let key = key(1);
         let plain_type = PlainType::Text;
         seal(
@@ -271,7 +291,7 @@ mod tests {
         assert_eq!(plain[..6], [0xE1, 0, 1, 2, 3, 4]);
         assert_eq!(plain[6..30], NONCE_A);
 
-        let tagged = sealed(Some([7; 8]), true, b"value\x80");
+        let tagged = sealed(Some(MatchTag::Narrow([7; 8])), true, b"value\x80");
         assert_eq!(tagged.len(), 6 + 54);
         assert_eq!(tagged[..6], [0xE1, 0b1001, 1, 2, 3, 4]);
         assert_eq!(tagged[6..14], [7; 8]);
@@ -280,12 +300,21 @@ mod tests {
 
     #[test]
     fn header_is_read_back() {
-        let bytes = sealed(Some([7; 8]), true, b"value\x80");
+        let bytes = sealed(Some(MatchTag::Narrow([7; 8])), true, b"value\x80");
         let header = parse(&bytes).ok().unwrap();
         assert_eq!(header.version_id, 0x0102_0304);
         assert_eq!(header.tag, Some(&[7; 8][..]));
         assert!(header.padded && !header.bound);
+        let bytes = sealed(Some(MatchTag::Wide([8; 16])), false, b"value");
+        assert_eq!(bytes[1], 0b10_0001);
+        assert_eq!(parse(&bytes).ok().unwrap().tag, Some(&[8; 16][..]));
+        assert_eq!(&**opened(&bytes).ok().unwrap(), b"value");
+        assert_eq!(tag_at_head(&bytes[..HEAD as usize]), Some(&[8; 16][..]));
+        assert_eq!(tag_at_head(&sealed(Some(MatchTag::Narrow([7; 8])), false, b"")), Some(&[7; 8][..]));
+        assert_eq!(tag_at_head(&bytes[..HEAD as usize - 1]), None);
+        assert_eq!(tag_at_head(&[0xE0; 40]), None);
         let bytes = sealed(None, false, b"");
+        assert_eq!(tag_at_head(&bytes), None);
         let header = parse(&bytes).ok().unwrap();
         assert_eq!(header.tag, None);
         assert!(!header.padded && !header.bound);
@@ -303,7 +332,7 @@ mod tests {
 
     #[test]
     fn sealing_allocates_once() {
-        let out = sealed(Some([7; 8]), false, b"value");
+        let out = sealed(Some(MatchTag::Narrow([7; 8])), false, b"value");
         assert!(out.capacity() <= FIXED + WIDEST_TAG + NONCE + 5 + TAG);
     }
 

@@ -42,6 +42,8 @@ pub enum Kind {
     Duplicate,
     /// `42804`: types or keys that do not go together.
     Mismatch,
+    /// `42883`: a comparison that the type does not have.
+    NoOperator,
     /// `42P16`: a table definition that is not allowed, such as an encrypted column without a key.
     InvalidTable,
     /// `42P17`: an object definition that is not allowed, such as a literal in stored DDL.
@@ -77,6 +79,7 @@ impl Kind {
             Kind::Undefined => "42704",
             Kind::Duplicate => "42710",
             Kind::Mismatch => "42804",
+            Kind::NoOperator => "42883",
             Kind::InvalidTable => "42P16",
             Kind::InvalidObject => "42P17",
             Kind::ReadOnly => "25006",

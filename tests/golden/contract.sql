@@ -6,7 +6,8 @@ SELECT line FROM (
   SELECT format('function %s -> %s %s %s parallel %s%s%s%s acl %s', p.oid::regprocedure, pg_get_function_result(p.oid),
            CASE p.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END,
            CASE WHEN p.proisstrict THEN 'strict' ELSE 'null-input' END, p.proparallel,
-           CASE WHEN p.proleakproof THEN ' LEAKPROOF' END, CASE WHEN p.prosecdef THEN ' definer' END,
+           CASE WHEN p.proleakproof THEN ' LEAKPROOF' END,
+           concat(CASE WHEN p.prosecdef THEN ' definer' END, ' support ' || nullif(p.prosupport, 0)::regproc),
            ' ' || array_to_string(p.proconfig, ';'),
            (SELECT string_agg(coalesce(nullif(a.grantee, 0)::regrole::text, 'public') || '=' || a.privilege_type, ',' ORDER BY a.grantee::regrole::text)
               FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee <> p.proowner)) AS line

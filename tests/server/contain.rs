@@ -158,7 +158,7 @@ fn function_call_messages_are_refused() {
         ("pg_catalog.set_config(text,text,boolean)", &["debug_print_plan", "on", "f"]),
         ("public.customer_report()", &[]),
         ("airlock.grant_decrypt(text,regrole)", &["pii", "acme"]),
-        ("airlock.create_key(text,text,integer)", &["mine", "text", "16"]),
+        ("airlock.create_key(text,text,integer,text)", &["mine", "text", "16", "none"]),
     ] {
         let answer = cluster.connect("acme").call(oid(function), arguments);
         // what PostgreSQL grants to no one it refuses before we are asked

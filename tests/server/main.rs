@@ -24,6 +24,7 @@ mod newer;
 mod readme;
 mod reads;
 mod release;
+mod search;
 mod sentinel;
 mod standby;
 mod switched;

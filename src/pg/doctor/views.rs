@@ -18,7 +18,7 @@ pub(super) fn examine(report: &mut Report) -> Result<()> {
 fn labels(report: &mut Report) -> Result<()> {
     let sql = "SELECT p.oid::pg_catalog.regprocedure::pg_catalog.text, w.message, pg_catalog.format(w.fix, p.oid::pg_catalog.regprocedure) \
                FROM pg_catalog.pg_proc p CROSS JOIN LATERAL ( \
-                 SELECT 'the function was labelled LEAKPROOF: it can be called on rows that a view hides', 'ALTER FUNCTION %s NOT LEAKPROOF' WHERE p.proleakproof \
+                 SELECT 'the function was labelled LEAKPROOF: it can be called on rows that a view hides', 'ALTER FUNCTION %s NOT LEAKPROOF' WHERE p.proleakproof AND p.proname !~ '^match_tag(16)?$' \
                  UNION ALL SELECT 'the function was labelled IMMUTABLE: what it opens can be kept in plans, indexes and statistics', 'ALTER FUNCTION %s STABLE' \
                    WHERE p.provolatile = 'i' AND p.proname IN ('decrypt', 'disclose', 'gate', 'eq', 'ne') \
                  UNION ALL SELECT 'the function seals and was relabelled: folded at plan time it repeats a nonce', 'ALTER FUNCTION %s VOLATILE' \

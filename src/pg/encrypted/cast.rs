@@ -131,18 +131,18 @@ fn to_encrypted(args: Args, form: Form) -> Result<Raw> {
         return Ok(Raw(varlena(&carrier(&Zeroizing::new(value_to_text(&value.0)))?)));
     }
     let bytes = match number(typmod)? {
-        Number::Column(column) => seal(&column, &convert(value, column.key.plain_type, json)?.0, form)?,
-        Number::Key(key) => carrier(&Zeroizing::new(value_to_text(&convert(value, key.plain_type, json)?.0)))?,
+        Number::Column(column) => seal(&column, &convert(&value, column.key.plain_type, json)?.0, form)?,
+        Number::Key(key) => carrier(&Zeroizing::new(value_to_text(&convert(&value, key.plain_type, json)?.0)))?,
     };
     Ok(Raw(varlena(&bytes)))
 }
 
 /// The value as the key's plaintext type, where that needs no setting of the session to decide: 42804 elsewhere.
-fn convert(value: Plain, ty: PlainType, json: bool) -> Result<Plain> {
+pub(super) fn convert(value: &Plain, ty: PlainType, json: bool) -> Result<Plain> {
     use PlainType as T;
     let from = value.0.plain_type();
     if from == ty && !json {
-        return Ok(value);
+        return Ok(Plain(value.0.clone()));
     }
     let number = |t| matches!(t, T::Int2 | T::Int4 | T::Int8 | T::Float4 | T::Float8 | T::Numeric);
     let fits = ty == T::Text

@@ -237,8 +237,14 @@ unsafe fn type_name(name: *mut pg_sys::TypeName, what: &str) -> Result<()> {
         if name.typmods.is_null() {
             return if name.typemod >= 0 { Ok(()) } else { Err(no_key(what)) };
         }
-        if let Some(key) = key_in(name.typmods)? {
-            let number = register(&key)?;
+        let unique = says_unique(name.typmods);
+        if unique && oid == ours.0 {
+            return Err(Error::new(Kind::InvalidTable, format!("{what} of type airlock.encrypted cannot be unique"))
+                .detail("Only airlock.encrypted_eq has match tags, by which values are told apart.")
+                .hint("airlock.encrypted_eq('pii', 'unique')"));
+        }
+        if let Some(key) = key_in(name.typmods, unique)? {
+            let number = register(&key, unique)?;
             let constant = pg_sys::palloc0(std::mem::size_of::<pg_sys::A_Const>()).cast::<pg_sys::A_Const>();
             (*constant).type_ = NodeTag::T_A_Const;
             (*constant).val.ival = pg_sys::Integer { type_: NodeTag::T_Integer, ival: number };
@@ -255,13 +261,27 @@ fn no_key(what: &str) -> Error {
         .hint("name the key, airlock.encrypted('pii'); the keys there are: TABLE airlock.keys")
 }
 
+/// Whether the second thing in parentheses is `'unique'`, for match tags of 16 bytes.
+unsafe fn says_unique(typmods: *mut pg_sys::List) -> bool {
+    // SAFETY: typmods are expressions; the tags are checked before the casts.
+    unsafe {
+        if (*typmods).length != 2 {
+            return false;
+        }
+        let constant = pg_sys::list_nth(typmods, 1).cast::<pg_sys::A_Const>();
+        (*constant).type_ == NodeTag::T_A_Const
+            && (*constant).val.node.type_ == NodeTag::T_String
+            && CStr::from_ptr((*constant).val.sval.sval) == c"unique"
+    }
+}
+
 /// The key that a typmod names, by name or number; `None` for a column's number, an unknown one (a restore), or
 /// anything that typmod input will refuse.
-unsafe fn key_in(typmods: *mut pg_sys::List) -> Result<Option<std::rc::Rc<KeyInfo>>> {
+unsafe fn key_in(typmods: *mut pg_sys::List, unique: bool) -> Result<Option<std::rc::Rc<KeyInfo>>> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     // SAFETY: typmods are expressions; the tags are checked before the casts.
     let text = unsafe {
-        if (*typmods).length != 1 {
+        if (*typmods).length != 1 + i32::from(unique) {
             return Ok(None);
         }
         let node = pg_sys::list_nth(typmods, 0).cast::<pg_sys::Node>();
@@ -301,7 +321,7 @@ unsafe fn key_in(typmods: *mut pg_sys::List) -> Result<Option<std::rc::Rc<KeyInf
 
 /// Registers a fresh column number under a key. By table access, not SPI: any role may define a column under any key,
 /// and none may touch the catalog.
-fn register(key: &KeyInfo) -> Result<i32> {
+fn register(key: &KeyInfo, wide: bool) -> Result<i32> {
     let root = root::root()?;
     let number = loop {
         let number = entropy::number()?;
@@ -310,7 +330,9 @@ fn register(key: &KeyInfo) -> Result<i32> {
         }
     };
     let uuid = entropy::uuid()?;
-    let mac = root.key.catalog_key().mac("column", &[&number.to_be_bytes(), &uuid, &key.uuid]);
+    let tag_bytes = if wide { 16u8 } else { 8 };
+    let (no, width) = (number.to_be_bytes(), [tag_bytes]);
+    let mac = root.key.catalog_key().mac("column", &ring::column_items(&no, &uuid, &key.uuid, &width));
     let missing = || Error::new(Kind::Corrupt, "table \"airlock_catalog.encrypted_column\" is not as it was made");
     let table = scan::table_oid("encrypted_column").ok_or_else(missing)?;
     // SAFETY: an insertion into a plain table of ours, in the caller's transaction; values match the columns' types, and
@@ -331,6 +353,7 @@ fn register(key: &KeyInfo) -> Result<i32> {
                 b"key_no" => key.key_no.into_datum(),
                 b"mac" => Some(varlena(&mac)),
                 b"created_at" => pg_sys::GetCurrentTransactionStartTimestamp().into_datum(),
+                b"tag_bytes" => i32::from(tag_bytes).into_datum(),
                 _ => continue,
             };
             if let Some(value) = value {
@@ -338,7 +361,8 @@ fn register(key: &KeyInfo) -> Result<i32> {
                 found += 1;
             }
         }
-        if found != 5 {
+        // 0.1.0 has no tag_bytes, and its tags are narrow
+        if found < if wide { 6 } else { 5 } {
             return Err(missing());
         }
         let tuple = pg_sys::heap_form_tuple(desc, values.as_mut_ptr(), nulls.as_mut_ptr());

@@ -128,11 +128,17 @@ fn c_string(text: &str) -> Result<Raw> {
 fn typmod_in(args: Args) -> Result<Sql<i32>> {
     let refused = || {
         Error::new(Kind::InvalidArgument, "an encrypted type takes exactly one key")
+            .detail("After the key of airlock.encrypted_eq, 'unique' may follow.")
             .hint("airlock.encrypted('pii'); the keys there are: TABLE airlock.keys")
     };
     let array = args.get::<pgrx::Array<&CStr>>(0).ok_or_else(refused)?;
     let names: Vec<Option<&CStr>> = array.iter().collect();
-    let [Some(name)] = names[..] else { return Err(refused()) };
+    // 'unique' matters in a column definition only, which `ddl` rewrites
+    let name = match names[..] {
+        [Some(name)] => name,
+        [Some(name), Some(option)] if option == c"unique" => name,
+        _ => return Err(refused()),
+    };
     let name = name.to_string_lossy();
     if !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit()) {
         let number = name.parse::<i32>().ok().filter(|n| *n > 0);

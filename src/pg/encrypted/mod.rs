@@ -14,6 +14,8 @@ mod created_as;
 pub mod ddl;
 pub mod equality;
 pub mod inout;
+pub mod needle;
+pub mod search;
 pub mod value;
 
 #[cfg(any(test, feature = "pg_test"))]
@@ -29,7 +31,7 @@ use crate::pg::readlog::identity;
 use crate::pure::envelope::{self, Sealing};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::plaintext::{decode, encode, is_padded, Value};
-use crate::pure::tag::tag;
+use crate::pure::tag::{self, MatchTag};
 use value::{parse, Plain};
 use zeroize::Zeroizing;
 
@@ -131,11 +133,17 @@ fn seal(column: &ColumnInfo, value: &Value, form: Form) -> Result<Vec<u8>> {
         plain_type: key.plain_type,
         tag: match form {
             Form::Plain => None,
-            Form::Searchable => Some(tag(&*ring::match_key(key)?, value)),
+            Form::Searchable => Some(match_tag(column, value)?),
         },
         padded: is_padded(key.plain_type, key.pad),
     };
     Ok(envelope::seal(&sealing, &entropy::random()?, &encode(value, key.pad)))
+}
+
+/// The match tag of a value in a column.
+fn match_tag(column: &ColumnInfo, value: &Value) -> Result<MatchTag> {
+    let wide = tag::wide(&*ring::match_key(&column.key)?, value, column.key.normalise);
+    Ok(if column.wide { MatchTag::Wide(wide) } else { MatchTag::Narrow(tag::narrow(&wide)) })
 }
 
 /// A stored value's structure fits the type: a tag for `encrypted_eq`, none for `encrypted`.

@@ -14,6 +14,7 @@ use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::{commitment, wrap, Secret, Use, Wrapping};
 use crate::pure::name::{check_name, ident, shown};
 use crate::pure::plaintext::PlainType;
+use crate::pure::tag::Normalise;
 use crate::sql_function;
 use pgrx::pg_sys;
 use std::rc::Rc;
@@ -25,15 +26,18 @@ pub use crate::pg::sys::roles::{has_rights_of, is_member};
 const MAX_PAD: i32 = 256;
 
 sql_function!(
-    /// `airlock.create_key(name text, plaintext_type text, pad integer) → integer`: makes a data encryption key with a
-    /// first sealing version and a match secret, and gives its number.
+    /// `airlock.create_key(name text, plaintext_type text, pad integer, normalise text) → integer`: makes a data
+    /// encryption key with a first sealing version and a match secret, and gives its number. `normalise` (`none`,
+    /// `lower`, `digits`) is what equality disregards in text: the case, or all but digits.
     ///
-    /// Errors: `22023` bad name, type or padding; `42710` the name is taken; `AL001` no root key.
+    /// Errors: `22023` bad name, type, padding or normalisation; `42710` the name is taken; `AL001` no root key.
     airlock_create_key,
     |args| {
         let (name, plain_type): (String, String) = (args.need(0, "name")?, args.need(1, "plaintext_type")?);
         let pad = args.need(2, "pad")?;
-        act(|| create_key(&name, &plain_type, pad)).map(Sql)
+        // 0.1.0's function has three arguments
+        let normalise = if args.count() > 3 { args.need(3, "normalise")? } else { String::from("none") };
+        act(|| create_key(&name, &plain_type, pad, &normalise)).map(Sql)
     }
 );
 
@@ -134,7 +138,7 @@ pub fn new_version(owner: [u8; 16], usage: Use, version: u32) -> Result<u32> {
     }
 }
 
-fn create_key(name: &str, plain_type: &str, pad: i32) -> Result<i32> {
+fn create_key(name: &str, plain_type: &str, pad: i32, normalise: &str) -> Result<i32> {
     check_name("key", name)?;
     let plain = PlainType::from_name(plain_type).ok_or_else(|| {
         let known: Vec<&str> = PlainType::ALL.iter().map(|t| t.sql_name()).collect();
@@ -144,6 +148,15 @@ fn create_key(name: &str, plain_type: &str, pad: i32) -> Result<i32> {
     if !(0..=MAX_PAD).contains(&pad) {
         return Err(Error::new(Kind::InvalidArgument, format!("pad {pad} is out of range"))
             .hint(format!("use 0 (no padding) to {MAX_PAD} bytes; 16 hides lengths up to 16 from each other")));
+    }
+    let wanted = Normalise::from_label(normalise).ok_or_else(|| {
+        let known: Vec<&str> = Normalise::ALL.iter().map(|n| n.label()).collect();
+        Error::new(Kind::InvalidArgument, format!("normalisation {} is not supported", shown(normalise)))
+            .hint(format!("use one of: {}", known.join(", ")))
+    })?;
+    if wanted != Normalise::AsIs && plain != PlainType::Text {
+        return Err(Error::new(Kind::InvalidArgument, format!("only text is normalised, not {}", plain.sql_name()))
+            .hint("leave normalise out"));
     }
     ensure_initialised()?;
     let uuid = entropy::uuid()?;
@@ -159,6 +172,13 @@ fn create_key(name: &str, plain_type: &str, pad: i32) -> Result<i32> {
     if stored == 0 {
         return Err(Error::new(Kind::Duplicate, format!("key \"{name}\" exists already"))
             .hint("take another name, or use the key that is there: TABLE airlock.keys"));
+    }
+    if wanted != Normalise::AsIs {
+        // apart, for 0.1.0's table has no such column
+        sql::run(
+            "UPDATE airlock_catalog.key SET normalise = $2 WHERE key_no = $1",
+            &[arg(key_no), arg(wanted.label())],
+        )?;
     }
     new_version(uuid, Use::Seal, 1)?;
     new_version(uuid, Use::Match, 1)?;

@@ -1,9 +1,13 @@
 //! A backend's keyring: what the catalog says about keys, columns and grants, and the keys it has unwrapped. Dropped
 //! (and so zeroized) whenever the shared generation moves.
 
+mod load;
+
+pub use load::column_items;
+
 use super::{entropy, root};
 use crate::pg::shared;
-use crate::pg::sys::{role_name, scan};
+use crate::pg::sys::role_name;
 use crate::pure::envelope::CarrierKey;
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::{
@@ -11,6 +15,7 @@ use crate::pure::keyring::{
 };
 use crate::pure::name::literal;
 use crate::pure::plaintext::PlainType;
+use crate::pure::tag::Normalise;
 use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -31,6 +36,8 @@ pub struct KeyInfo {
     pub plain_type: PlainType,
     /// Padding of variable-width values, 0 for none.
     pub pad: u16,
+    /// What its match tags make of text.
+    pub normalise: Normalise,
 }
 
 /// An encrypted column: what its typmod stands for.
@@ -41,6 +48,8 @@ pub struct ColumnInfo {
     pub uuid: [u8; 16],
     /// The key that seals it.
     pub key: Rc<KeyInfo>,
+    /// Whether its match tags have 16 bytes.
+    pub wide: bool,
 }
 
 /// What a typmod of an encrypted type names.
@@ -61,23 +70,11 @@ pub struct SealVersion {
     pub seal: SealKey,
 }
 
-#[derive(Clone)]
-struct VersionRow {
-    version_id: u32,
-    owner: [u8; 16],
-    usage: Use,
-    version: u32,
-    wrapped: Option<Vec<u8>>,
-    root_generation: u32,
-    commitment: Vec<u8>,
-    state: VersionState,
-}
-
 #[derive(Default)]
 struct Ring {
     generation: (u64, u64),
     keys: HashMap<i32, Rc<KeyInfo>>,
-    columns: HashMap<i32, ([u8; 16], i32, Vec<u8>)>,
+    columns: HashMap<i32, ColumnRow>,
     versions: Vec<VersionRow>,
     grants: Vec<(i32, pg_sys::Oid, String, Vec<u8>)>,
     verified: HashMap<i32, Rc<ColumnInfo>>,
@@ -88,6 +85,8 @@ struct Ring {
     logs: HashMap<u32, Rc<(LogKey, ChainKey)>>,
     allowed: HashMap<(i32, u32, bool), bool>,
 }
+
+use load::{load, ColumnRow, VersionRow};
 
 thread_local! {
     static RING: RefCell<Option<Ring>> = const { RefCell::new(None) };
@@ -112,61 +111,15 @@ fn with<T>(f: impl FnOnce(&mut Ring) -> Result<T>) -> Result<T> {
     })
 }
 
-fn load(generation: (u64, u64)) -> Result<Ring> {
-    let mut ring = Ring { generation, ..Ring::default() };
-    scan::table("key", |row| {
-        let name = row.text("plaintext_type").unwrap_or_default();
-        let plain_type = PlainType::from_name(&name)
-            .ok_or_else(|| Error::new(Kind::Corrupt, format!("a key has the unknown plaintext type \"{name}\"")))?;
-        let key_no = row.need::<i32>("key_no")?;
-        let info = KeyInfo {
-            key_no,
-            uuid: *row.need::<pgrx::Uuid>("uuid")?.as_bytes(),
-            name: row.text("name").unwrap_or_default(),
-            plain_type,
-            pad: row.need::<i32>("pad")? as u16,
-        };
-        ring.keys.insert(key_no, Rc::new(info));
-        Ok(())
-    })?;
-    scan::table("encrypted_column", |row| {
-        let uuid = *row.need::<pgrx::Uuid>("uuid")?.as_bytes();
-        let mac = row.bytes("mac").unwrap_or_default();
-        ring.columns.insert(row.need("column_no")?, (uuid, row.need("key_no")?, mac));
-        Ok(())
-    })?;
-    scan::table("key_version", |row| {
-        let corrupt = || Error::new(Kind::Corrupt, "a key version has an unknown use or state");
-        let version = VersionRow {
-            version_id: row.need::<i32>("version_id")? as u32,
-            owner: *row.need::<pgrx::Uuid>("owner")?.as_bytes(),
-            usage: Use::from_label(&row.text("use").unwrap_or_default()).ok_or_else(corrupt)?,
-            version: row.need::<i32>("version")? as u32,
-            wrapped: row.bytes("wrapped"),
-            root_generation: row.need::<i32>("root_generation")? as u32,
-            commitment: row.bytes("commitment").unwrap_or_default(),
-            state: VersionState::from_label(&row.text("state").unwrap_or_default()).ok_or_else(corrupt)?,
-        };
-        ring.versions.push(version);
-        Ok(())
-    })?;
-    scan::table("key_grant", |row| {
-        let mac = row.bytes("mac").unwrap_or_default();
-        ring.grants.push((row.need("key_no")?, row.need("role")?, row.text("access").unwrap_or_default(), mac));
-        Ok(())
-    })?;
-    Ok(ring)
-}
-
 /// What a sealing key is called in errors.
-fn named(keys: &HashMap<i32, Rc<KeyInfo>>, owner: &[u8; 16]) -> String {
+fn title(keys: &HashMap<i32, Rc<KeyInfo>>, owner: &[u8; 16]) -> String {
     keys.values().find(|k| k.uuid == *owner).map_or_else(|| "of the extension".into(), |k| format!("\"{}\"", k.name))
 }
 
 /// Opens a wrapped key: AL001 without root key, AL002 when the version is retired or destroyed, AL003 when the wrapping
 /// does not authenticate.
 fn open(ring: &Ring, v: &VersionRow) -> Result<Secret> {
-    let name = named(&ring.keys, &v.owner);
+    let name = title(&ring.keys, &v.owner);
     if matches!(v.state, VersionState::Retired | VersionState::Destroyed) {
         return Err(Error::new(
             Kind::KeyVersion,
@@ -212,21 +165,54 @@ pub fn number(typmod: i32) -> Result<Option<Number>> {
         if let Some(key) = ring.keys.get(&typmod) {
             return Ok(Some(Number::Key(key.clone())));
         }
-        let Some((uuid, key_no, mac)) = ring.columns.get(&typmod).cloned() else { return Ok(None) };
-        let key = ring.keys.get(&key_no).cloned();
+        let Some(row) = ring.columns.get(&typmod).cloned() else { return Ok(None) };
+        let key = ring.keys.get(&row.key_no).cloned();
         let key =
             key.ok_or_else(|| Error::new(Kind::Corrupt, "an encrypted column names a key that does not exist"))?;
-        let items: [&[u8]; 3] = [&typmod.to_be_bytes(), &uuid, &key.uuid];
-        if !root::root()?.key.catalog_key().verify("column", &items, &mac) {
+        let (number, tag_bytes) = (typmod.to_be_bytes(), [row.tag_bytes]);
+        let items = column_items(&number, &row.uuid, &key.uuid, &tag_bytes);
+        if !root::root()?.key.catalog_key().verify("column", &items, &row.mac) {
             return Err(Error::new(
                 Kind::NotAuthentic,
                 format!("the catalog row of encrypted column {typmod} was changed"),
             ));
         }
-        let info = Rc::new(ColumnInfo { column_no: typmod, uuid, key });
+        let wide = row.tag_bytes == 16;
+        let info = Rc::new(ColumnInfo { column_no: typmod, uuid: row.uuid, key, wide });
         ring.verified.insert(typmod, info.clone());
         Ok(Some(Number::Column(info)))
     })
+}
+
+/// What a number is, as the catalog says, without a key to check it by: for plans, whose execution checks it.
+#[derive(Clone, Copy)]
+pub struct Named {
+    /// The key that it stands for or belongs to.
+    pub key_no: i32,
+    /// Whether it is a column's.
+    pub column: bool,
+    /// Whether that column's match tags have 16 bytes.
+    pub wide: bool,
+}
+
+/// What a number is; `None` for an unknown one.
+pub fn named(number: i32) -> Result<Option<Named>> {
+    with(|ring| {
+        let column = ring.columns.get(&number);
+        let column = column.map(|row| Named { key_no: row.key_no, column: true, wide: row.tag_bytes == 16 });
+        let key = ring.keys.contains_key(&number).then_some(Named { key_no: number, column: false, wide: false });
+        Ok(column.or(key))
+    })
+}
+
+/// Whether the catalog knows any encrypted column.
+pub fn any_column() -> Result<bool> {
+    with(|ring| Ok(!ring.columns.is_empty()))
+}
+
+/// A key's name, for messages.
+pub fn key_name(key_no: i32) -> Result<String> {
+    with(|ring| Ok(ring.keys.get(&key_no).map_or_else(|| key_no.to_string(), |k| k.name.clone())))
 }
 
 /// Whether a number is in use, as a key or a column.

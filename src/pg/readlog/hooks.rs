@@ -7,8 +7,9 @@
 #![allow(ffi_unwind_calls)] // reason: predecessors are called as C calls them; no frame here owns anything meanwhile
 
 use super::{armed, callbacks, identity, record_of};
-use crate::pg::encrypted::ddl;
+use crate::pg::encrypted::{ddl, search};
 use crate::pg::error::{run, unpacked};
+use crate::pg::gate::lookup;
 use crate::pg::sys::{compat, raw};
 use crate::pg::{contain, registry};
 use crate::pure::error::{Error, Kind, Result};
@@ -127,8 +128,12 @@ unsafe extern "C-unwind" fn planner(
     // SAFETY: as `analyze`; the frame is removed on either way out.
     unsafe {
         if identity::known_other() || !watched() {
+            if run(search::wanted) {
+                run(|| search::before_planning(query));
+            }
             return next(query, text, options, params);
         }
+        run(|| lookup::before_planning(query));
         let depth = armed::depth();
         armed::enter(Frame::Planner);
         let plan = raw::with_cleanup(|| next(query, text, options, params), |_| armed::cut(depth));

@@ -101,21 +101,7 @@ impl Args {
             if list.is_null() || (*list).length as usize <= i {
                 return -1;
             }
-            let mut expr = pg_sys::list_nth(list, i as i32).cast::<pg_sys::Node>();
-            loop {
-                let typmod = pg_sys::exprTypmod(expr);
-                if typmod >= 0 {
-                    return typmod;
-                }
-                if (*expr).type_ == pg_sys::NodeTag::T_RelabelType {
-                    expr = (*expr.cast::<pg_sys::RelabelType>()).arg.cast();
-                    continue;
-                }
-                // a domain hides the typmod that it was made with
-                let mut typmod = -1;
-                pg_sys::getBaseTypeAndTypmod(pg_sys::exprType(expr), &mut typmod);
-                return typmod;
-            }
+            typmod_of_expression(pg_sys::list_nth(list, i as i32).cast::<pg_sys::Node>())
         }
     }
 
@@ -137,6 +123,30 @@ impl Args {
                     pgrx::PgMemoryContexts::For((*flinfo).fn_mcxt).leak_and_drop_on_delete(value).cast();
             }
             &mut *(*flinfo).fn_extra.cast::<T>()
+        }
+    }
+}
+
+/// The typmod that an expression is known to have; -1 for none.
+///
+/// # Safety
+/// `expr` is an analysed expression.
+pub unsafe fn typmod_of_expression(mut expr: *mut pg_sys::Node) -> i32 {
+    // SAFETY: the tag is checked before the cast.
+    unsafe {
+        loop {
+            let typmod = pg_sys::exprTypmod(expr);
+            if typmod >= 0 {
+                return typmod;
+            }
+            if (*expr).type_ == pg_sys::NodeTag::T_RelabelType {
+                expr = (*expr.cast::<pg_sys::RelabelType>()).arg.cast();
+                continue;
+            }
+            // a domain hides the typmod that it was made with
+            let mut typmod = -1;
+            pg_sys::getBaseTypeAndTypmod(pg_sys::exprType(expr), &mut typmod);
+            return typmod;
         }
     }
 }
@@ -227,6 +237,15 @@ pub fn varlena_bytes(datum: pg_sys::Datum) -> Vec<u8> {
     }
 }
 
+/// The first bytes of a varlena datum, at most `most`: of one that lies in TOAST uncompressed, no more is read.
+pub fn varlena_head(datum: pg_sys::Datum, most: i32) -> Vec<u8> {
+    // SAFETY: as `varlena_bytes`.
+    unsafe {
+        let slice = pg_sys::pg_detoast_datum_slice(datum.cast_mut_ptr(), 0, most);
+        pgrx::varlena::varlena_to_byte_slice(slice).to_vec()
+    }
+}
+
 /// A palloc'd varlena holding `bytes`, as a datum (for bytea and the encrypted types).
 pub fn varlena(bytes: &[u8]) -> pg_sys::Datum {
     // SAFETY: palloc gives room for header and bytes; sizes above 1 GB raise in palloc.
@@ -236,6 +255,25 @@ pub fn varlena(bytes: &[u8]) -> pg_sys::Datum {
         pgrx::set_varsize_4b(pointer, size as i32);
         std::ptr::copy_nonoverlapping(bytes.as_ptr(), pgrx::vardata_4b(pointer).cast::<u8>().cast_mut(), bytes.len());
         pg_sys::Datum::from(pointer)
+    }
+}
+
+/// The function of schema `airlock` with that name and these argument types; `None` in a database that has none, as one
+/// that an older release set up.
+pub fn function_oid(name: &std::ffi::CStr, arguments: &[pg_sys::Oid]) -> Option<pg_sys::Oid> {
+    // SAFETY: syscache look-ups; the vector lives until the context is reset.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(c"airlock".as_ptr(), true);
+        let types = pg_sys::buildoidvector(arguments.as_ptr(), arguments.len() as i32);
+        let found = pg_sys::GetSysCacheOid(
+            pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as i32,
+            pg_sys::Anum_pg_proc_oid as i16,
+            pg_sys::Datum::from(name.as_ptr()),
+            pg_sys::Datum::from(types),
+            pg_sys::Datum::from(schema),
+            pg_sys::Datum::from(0),
+        );
+        (found != pg_sys::InvalidOid).then_some(found)
     }
 }
 
