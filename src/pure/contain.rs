@@ -327,6 +327,19 @@ const NEVER: [&str; 33] = [
     "xpath_table",
 ];
 
+/// How counters of table and index accesses begin. A look-up below a view's row filter moves them whether the row it finds
+/// is shown or hidden, so they tell whether a hidden row has a value.
+const COUNTERS: [&str; 8] = [
+    "pg_stat_get_blocks_",
+    "pg_stat_get_db_blocks_",
+    "pg_stat_get_db_tuples_",
+    "pg_stat_get_io",
+    "pg_stat_get_lastscan",
+    "pg_stat_get_numscans",
+    "pg_stat_get_tuples_",
+    "pg_stat_get_xact_",
+];
+
 /// Schemas whose functions a sub-processor never names.
 const OWN_SCHEMAS: [&str; 3] = ["airlock", "airlock_catalog", "airlock_scope"];
 
@@ -340,6 +353,8 @@ pub fn function(f: &Function<'_>) -> Result<()> {
         "select from your views: they call it for you"
     } else if named(&NEVER) || f.name.starts_with("dblink") {
         "leave the call out: it would run SQL, read a relation by name, or change the server's state"
+    } else if COUNTERS.iter().any(|counter| f.name.starts_with(counter)) {
+        "leave the call, or the view that makes it, out: access counters tell of rows that are hidden"
     } else {
         match f.volatility {
             Volatility::Immutable | Volatility::Stable => return Ok(()),

@@ -81,6 +81,13 @@ pub const ATTACKS: &[Attack] = &[
     // B: catalogs and statistics
     refused('B', &["SELECT stavalues1::text FROM pg_catalog.pg_statistic WHERE starelid = 'public.customers'::regclass"]),
     silent('B', &["SELECT most_common_vals::text, histogram_bounds::text FROM pg_catalog.pg_stats WHERE tablename = 'customers'"]),
+    // access counters: a look-up that finds a hidden row moves them
+    refused('B', &["SELECT idx_scan FROM pg_catalog.pg_stat_all_indexes"]),
+    refused('B', &["SELECT seq_tup_read FROM pg_catalog.pg_stat_user_tables"]),
+    refused('B', &["SELECT heap_blks_hit FROM pg_catalog.pg_statio_all_tables"]),
+    refused('B', &["SELECT tup_fetched FROM pg_catalog.pg_stat_database"]),
+    refused('B', &["SELECT pg_catalog.pg_stat_get_xact_tuples_fetched('public.customers'::regclass)"]),
+    refused('B', &["SELECT idx_scan FROM pg_catalog.pg_stat_xact_all_tables"]),
     silent('B', &["SELECT * FROM pg_catalog.pg_stats_ext", "SELECT * FROM pg_catalog.pg_stats_ext_exprs"]),
     refused('B', &["SELECT rolname, rolpassword FROM pg_catalog.pg_authid"]),
     refused('B', &["SELECT * FROM pg_catalog.pg_shadow"]),
