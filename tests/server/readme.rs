@@ -1,5 +1,5 @@
-//! Documentation runs: the marked blocks of README.md are executed from top to bottom on a fresh cluster, and what they
-//! print is compared with what the page says.
+//! Documentation runs: the marked blocks of README.md and docs/operations.md are executed from top to bottom on a fresh
+//! cluster, and what they print is compared with what the page says.
 //!
 //! A fenced block is run when the line before it is an HTML comment:
 //!
@@ -36,7 +36,7 @@ fn blocks(page: &str) -> Vec<Block> {
             assert!(fence.starts_with("```"), "line {}: a fenced block must follow the mark", number + 1);
         }
         let end = if hidden { "-->" } else { "```" };
-        let text: Vec<&str> = lines.by_ref().map(|(_, l)| l).take_while(|l| l.trim_end() != end).collect();
+        let text: Vec<&str> = lines.by_ref().map(|(_, l)| l).take_while(|l| l.trim() != end).collect();
         found.push(Block { line: number + 1, role, text: text.join("\n") });
     }
     found
@@ -162,6 +162,18 @@ fn fresh() -> Cluster {
 fn the_readme_does_what_it_says() {
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md");
     assert!(blocks(&page).len() >= 3, "README.md has hardly a block to run");
+    let wrong = differences(&fresh(), &page);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn every_sql_block_of_the_operations_page_runs() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
+    let page = std::fs::read_to_string(path).expect("docs/operations.md");
+    let lines: Vec<&str> = page.lines().map(str::trim).collect();
+    for (i, line) in lines.iter().enumerate().filter(|(_, line)| ["```sql", "```console"].contains(line)) {
+        assert!(i > 0 && lines[i - 1].starts_with("<!-- run: "), "line {}: {line} is run by no test", i + 1);
+    }
     let wrong = differences(&fresh(), &page);
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
