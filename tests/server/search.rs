@@ -373,6 +373,17 @@ fn attack_needles_by_a_sub_processor() {
         let answer = conn.query(sql);
         assert_eq!((answer.code(), answer.received), ("AL007", 0), "{sql}: {answer:?}");
     }
+    // whoever gets there without a record, a superuser too, is refused by the function itself
+    cluster.admin(r#"SELECT airlock.create_scope('acme', 'public.person', '{"id": "clear", "ssn": "clear"}')"#);
+    let rule = cluster.admin("SELECT max(id) FROM airlock_catalog.rule WHERE column_name = 'ssn'").value();
+    let number = cluster.admin("SELECT column_no FROM airlock.encrypted_columns WHERE relation = 'public.person'::regclass AND \"column\" = 'ssn'").value();
+    for call in [
+        format!("disclose_needle({rule}, {number}, 'x'::text)"),
+        format!("disclose_needles({rule}, {number}, '{{x}}'::text[])"),
+    ] {
+        let answer = cluster.sql("postgres", &format!("SELECT airlock.{call}"));
+        assert!(["AL005", "AL007"].contains(&answer.code()) && answer.received == 0, "{call}: {answer:?}");
+    }
 }
 
 #[test]
