@@ -13,11 +13,29 @@ CREATE FUNCTION airlock.grant_match(key text, role regrole) RETURNS void
 CREATE FUNCTION airlock.revoke_match(key text, role regrole) RETURNS void
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_revoke_match';
 
+CREATE FUNCTION airlock.rotate_key(key text) RETURNS integer
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_rotate_key';
+CREATE FUNCTION airlock.retire_key_version(key text, version integer, wait_seconds integer DEFAULT 10) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_retire_key_version';
+CREATE FUNCTION airlock.destroy_key_version(key text, version integer, wait_seconds integer DEFAULT 10) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_destroy_key_version';
+-- for superusers only: the server reads the source with its own rights
+CREATE FUNCTION airlock.rotate_root_key(new_source text) RETURNS integer
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_rotate_root_key';
+CREATE FUNCTION airlock.lock() RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_lock';
+CREATE FUNCTION airlock.unlock() RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_unlock';
+
 ---------------------------------------------------------------- encrypted columns (run as the caller, who must own the table)
 CREATE FUNCTION airlock.encrypt_column(relation regclass, column_name name, key text, searchable boolean DEFAULT false) RETURNS void
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypt_column';
 CREATE FUNCTION airlock.decrypt_column(relation regclass, column_name name) RETURNS void
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_decrypt_column';
+-- commits after each batch, so it can be neither SECURITY DEFINER nor carry settings
+CREATE PROCEDURE airlock.reencrypt(relation regclass, column_name name DEFAULT NULL, batch_rows integer DEFAULT 10000,
+    rows_per_second integer DEFAULT NULL, max_lag_mb integer DEFAULT NULL)
+  LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_reencrypt';
 
 ---------------------------------------------------------------- sub-processors
 CREATE FUNCTION airlock.create_subprocessor(name text, role regrole, legal_name text, contract text, purposes text[],

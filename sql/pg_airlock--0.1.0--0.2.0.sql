@@ -25,6 +25,60 @@ DROP FUNCTION airlock.create_key(text, text, integer);
 CREATE FUNCTION airlock.create_key(name text, plaintext_type text DEFAULT 'text', pad integer DEFAULT 16, normalise text DEFAULT 'none') RETURNS integer
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_create_key';
 
+-- the life of keys: rotate, re-encrypt, retire, destroy; another root key; locking
+ALTER TABLE airlock_catalog.root_key ADD COLUMN source text, ADD COLUMN source_mac bytea;
+-- one row per kind of job and table (and column, where it is about one): how far it is, and from where it goes on
+CREATE TABLE airlock_catalog.job (
+  kind        text NOT NULL,
+  relation    regclass NOT NULL,
+  column_name text NOT NULL,              -- '' for all encrypted columns
+  state       text NOT NULL CHECK (state IN ('running', 'done', 'failed')),
+  phase       text NOT NULL DEFAULT '',
+  pass        integer NOT NULL DEFAULT 0,
+  position    bigint NOT NULL DEFAULT 0,  -- the next block of the pass
+  total       bigint NOT NULL DEFAULT 0,  -- blocks of the pass
+  done        bigint NOT NULL DEFAULT 0,  -- rows changed
+  locked      bigint NOT NULL DEFAULT 0,  -- rows of the pass that others had locked
+  error       text,
+  pid         integer,
+  started_by  text NOT NULL,
+  started_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  updated_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  ended_at    timestamptz,
+  PRIMARY KEY (kind, relation, column_name)
+);
+SELECT pg_catalog.pg_extension_config_dump('airlock_catalog.job'::pg_catalog.regclass, '');
+CREATE FUNCTION airlock.rotate_key(key text) RETURNS integer
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_rotate_key';
+CREATE FUNCTION airlock.retire_key_version(key text, version integer, wait_seconds integer DEFAULT 10) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_retire_key_version';
+CREATE FUNCTION airlock.destroy_key_version(key text, version integer, wait_seconds integer DEFAULT 10) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_destroy_key_version';
+-- for superusers only: the server reads the source with its own rights
+CREATE FUNCTION airlock.rotate_root_key(new_source text) RETURNS integer
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_rotate_root_key';
+CREATE FUNCTION airlock.lock() RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_lock';
+CREATE FUNCTION airlock.unlock() RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_unlock';
+-- commits after each batch, so it can be neither SECURITY DEFINER nor carry settings
+CREATE PROCEDURE airlock.reencrypt(relation regclass, column_name name DEFAULT NULL, batch_rows integer DEFAULT 10000,
+    rows_per_second integer DEFAULT NULL, max_lag_mb integer DEFAULT NULL)
+  LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_reencrypt';
+-- jobs on tables. A job that says it runs, and holds no lock in the name of the job table, was interrupted: call it again.
+-- Whoever administers keys sees all, others those on tables that are theirs.
+CREATE VIEW airlock.progress WITH (security_barrier) AS
+SELECT j.kind, j.relation, nullif(j.column_name, '') AS "column",
+       CASE WHEN j.state <> 'running' OR l.pid IS NOT NULL THEN j.state ELSE 'interrupted' END AS state,
+       nullif(j.phase, '') AS phase, j.pass, j.position AS blocks_done, j.total AS blocks_total, j.done AS rows_changed,
+       j.locked AS rows_locked, l.pid, j.started_by, j.started_at, j.updated_at, j.ended_at, j.error
+  FROM airlock_catalog.job j
+  JOIN pg_catalog.pg_class c ON c.oid = j.relation
+  LEFT JOIN pg_catalog.pg_lock_status() l ON l.locktype = 'object' AND l.granted AND l.classid = 'airlock_catalog.job'::pg_catalog.regclass
+        AND l.objid = j.relation AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+ WHERE pg_catalog.pg_has_role('airlock_admin', 'USAGE') OR pg_catalog.pg_has_role(c.relowner, 'USAGE')
+ ORDER BY j.updated_at DESC;
+
 -- from here on as in a fresh installation: sql/equality.sql
 -- Equality of encrypted columns. encrypted_eq compares by match tag; encrypted has = and <> only to say what to do instead.
 -- Neither has an operator class: over literals on their way an order would be inconsistent, so ORDER BY, GROUP BY, DISTINCT and
@@ -90,7 +144,7 @@ $operators$;
 -- Last of all: what nobody granted, nobody has. Views' functions run with the reader's rights, so EXECUTE protects
 -- nothing on gate, disclose and decrypt: they check in Rust. Sub-processors get no USAGE on schema airlock.
 REVOKE ALL ON SCHEMA airlock, airlock_catalog, airlock_scope FROM PUBLIC;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA airlock FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA airlock FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA airlock, airlock_catalog FROM PUBLIC;
 ALTER SCHEMA airlock_scope OWNER TO airlock_view_owner;
 
@@ -117,9 +171,12 @@ BEGIN
 END
 $grants$;
 GRANT EXECUTE ON FUNCTION airlock.encrypt_column(regclass, name, text, boolean), airlock.decrypt_column(regclass, name) TO PUBLIC;
+GRANT EXECUTE ON PROCEDURE airlock.reencrypt(regclass, name, integer, integer, integer) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
   airlock.create_key(text, text, integer, text), airlock.grant_decrypt(text, regrole), airlock.revoke_decrypt(text, regrole),
   airlock.grant_match(text, regrole), airlock.revoke_match(text, regrole),
+  airlock.rotate_key(text), airlock.retire_key_version(text, integer, integer), airlock.destroy_key_version(text, integer, integer),
+  airlock.lock(), airlock.unlock(),
   airlock.create_subprocessor(text, regrole, text, text, text[], date, text[], boolean, jsonb), airlock.alter_subprocessor(text, jsonb),
   airlock.suspend(text, text), airlock.resume(text, text), airlock.terminate(text, text),
   airlock.create_scope(text, regclass, jsonb, text, text[], text[], name), airlock.replace_scope(text, regclass, jsonb, text, text[], text[], name),
@@ -129,3 +186,5 @@ GRANT EXECUTE ON FUNCTION airlock.doctor(), airlock.version() TO airlock_admin, 
 GRANT EXECUTE ON FUNCTION airlock.verify_log(), airlock.unsettled_records() TO airlock_auditor;
 GRANT SELECT ON airlock.keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks TO airlock_admin, airlock_auditor;
 GRANT SELECT ON airlock.access_log TO airlock_auditor;
+-- shows each reader what is its own
+GRANT SELECT ON airlock.progress TO PUBLIC;

@@ -1,7 +1,7 @@
 -- Last of all: what nobody granted, nobody has. Views' functions run with the reader's rights, so EXECUTE protects
 -- nothing on gate, disclose and decrypt: they check in Rust. Sub-processors get no USAGE on schema airlock.
 REVOKE ALL ON SCHEMA airlock, airlock_catalog, airlock_scope FROM PUBLIC;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA airlock FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA airlock FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA airlock, airlock_catalog FROM PUBLIC;
 ALTER SCHEMA airlock_scope OWNER TO airlock_view_owner;
 
@@ -28,9 +28,12 @@ BEGIN
 END
 $grants$;
 GRANT EXECUTE ON FUNCTION airlock.encrypt_column(regclass, name, text, boolean), airlock.decrypt_column(regclass, name) TO PUBLIC;
+GRANT EXECUTE ON PROCEDURE airlock.reencrypt(regclass, name, integer, integer, integer) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
   airlock.create_key(text, text, integer, text), airlock.grant_decrypt(text, regrole), airlock.revoke_decrypt(text, regrole),
   airlock.grant_match(text, regrole), airlock.revoke_match(text, regrole),
+  airlock.rotate_key(text), airlock.retire_key_version(text, integer, integer), airlock.destroy_key_version(text, integer, integer),
+  airlock.lock(), airlock.unlock(),
   airlock.create_subprocessor(text, regrole, text, text, text[], date, text[], boolean, jsonb), airlock.alter_subprocessor(text, jsonb),
   airlock.suspend(text, text), airlock.resume(text, text), airlock.terminate(text, text),
   airlock.create_scope(text, regclass, jsonb, text, text[], text[], name), airlock.replace_scope(text, regclass, jsonb, text, text[], text[], name),
@@ -40,3 +43,5 @@ GRANT EXECUTE ON FUNCTION airlock.doctor(), airlock.version() TO airlock_admin, 
 GRANT EXECUTE ON FUNCTION airlock.verify_log(), airlock.unsettled_records() TO airlock_auditor;
 GRANT SELECT ON airlock.keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks TO airlock_admin, airlock_auditor;
 GRANT SELECT ON airlock.access_log TO airlock_auditor;
+-- shows each reader what is its own
+GRANT SELECT ON airlock.progress TO PUBLIC;

@@ -5,7 +5,9 @@
 CREATE TABLE airlock_catalog.root_key (
   generation  integer PRIMARY KEY,
   check_value bytea NOT NULL,
-  created_at  timestamptz NOT NULL DEFAULT pg_catalog.now()
+  created_at  timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  source      text,   -- where a rotation found it, for whoever still reads the one before, whose MAC this is
+  source_mac  bytea
 );
 
 CREATE TABLE airlock_catalog.key (
@@ -151,13 +153,34 @@ CREATE TABLE airlock_catalog.log_cursor (
   mac               bytea NOT NULL
 );
 
+-- one row per kind of job and table (and column, where it is about one): how far it is, and from where it goes on
+CREATE TABLE airlock_catalog.job (
+  kind        text NOT NULL,
+  relation    regclass NOT NULL,
+  column_name text NOT NULL,              -- '' for all encrypted columns
+  state       text NOT NULL CHECK (state IN ('running', 'done', 'failed')),
+  phase       text NOT NULL DEFAULT '',
+  pass        integer NOT NULL DEFAULT 0,
+  position    bigint NOT NULL DEFAULT 0,  -- the next block of the pass
+  total       bigint NOT NULL DEFAULT 0,  -- blocks of the pass
+  done        bigint NOT NULL DEFAULT 0,  -- rows changed
+  locked      bigint NOT NULL DEFAULT 0,  -- rows of the pass that others had locked
+  error       text,
+  pid         integer,
+  started_by  text NOT NULL,
+  started_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  updated_at  timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  ended_at    timestamptz,
+  PRIMARY KEY (kind, relation, column_name)
+);
+
 -- one statement each: the function updates the extension's row, which one command may do only once
 DO $dump$
 DECLARE
   t pg_catalog.text;
 BEGIN
   FOREACH t IN ARRAY ARRAY['root_key', 'key', 'key_version', 'encrypted_column', 'key_grant', 'subprocessor',
-      'subprocessor_id_seq', 'scope', 'scope_id_seq', 'rule', 'rule_id_seq', 'read_record'] LOOP
+      'subprocessor_id_seq', 'scope', 'scope_id_seq', 'rule', 'rule_id_seq', 'read_record', 'job'] LOOP
     PERFORM pg_catalog.pg_extension_config_dump(('airlock_catalog.' OPERATOR(pg_catalog.||) t)::pg_catalog.regclass, '');
   END LOOP;
 END

@@ -95,7 +95,7 @@ fn target(args: Args) -> Result<(pg_sys::Oid, String)> {
 }
 
 /// 42501 unless the current role owns the table.
-fn own(relation: pg_sys::Oid) -> Result<()> {
+pub fn own(relation: pg_sys::Oid) -> Result<()> {
     // SAFETY: syscache look-ups.
     unsafe {
         let name = pg_sys::get_rel_name(relation);

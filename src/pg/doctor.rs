@@ -2,6 +2,7 @@
 //! else does: library not preloaded, keys locked, the wrong database, a standby.
 
 mod columns;
+mod keys;
 mod log;
 mod roles;
 mod server;
@@ -26,6 +27,7 @@ sql_function!(
         let mut report = Report::default();
         server::examine(&mut report)?;
         version::examine(&mut report)?;
+        keys::examine(&mut report)?;
         log::examine(&mut report)?;
         roles::examine(&mut report)?;
         views::examine(&mut report)?;

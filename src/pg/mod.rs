@@ -12,6 +12,7 @@ pub mod encrypted;
 pub mod error;
 pub mod gate;
 pub mod gucs;
+pub mod jobs;
 pub mod keys;
 pub mod masks;
 pub mod readlog;

@@ -6,6 +6,7 @@
 //! | heartbeat, settled | the materialiser | every turn of its loop; `settled` after the commit that moved the cursor |
 //! | slot_ok, database | the materialiser | every turn |
 //! | armed | each backend its own word | before it checks the contract of a read; 0 at the end of the transaction |
+//! | keys_locked | whoever calls `airlock.lock()` or `unlock()` | at once; false after a restart |
 //! | outcome | any sub-processor's backend | after it inserted an outcome record, not yet flushed |
 #![allow(unsafe_code)] // ◆ the declaration of shared memory
 
@@ -33,6 +34,7 @@ pub struct Shared {
     heartbeat: AtomicI64,
     settled: AtomicU64,
     slot_ok: AtomicBool,
+    keys_locked: AtomicBool,
     outcome: AtomicU64,
     database: AtomicU32,
     armed: Armed,
@@ -83,6 +85,19 @@ pub fn forget() {
 /// them at COMMIT PREPARED.
 pub fn has_changed() -> bool {
     CHANGED.with(Cell::get)
+}
+
+/// Locks or unlocks the keys of this server, at once and whatever becomes of the transaction.
+pub fn lock_keys(locked: bool) {
+    if preloaded() {
+        SHARED.get().keys_locked.store(locked, SeqCst);
+        SHARED.get().generation.fetch_add(1, SeqCst);
+    }
+}
+
+/// Whether an administrator has locked the keys.
+pub fn keys_locked() -> bool {
+    preloaded() && SHARED.get().keys_locked.load(SeqCst)
 }
 
 /// End of a transaction: publishes the change, or forgets what was taken back. Called by the transaction callback.

@@ -25,6 +25,9 @@ use crate::pure::plaintext::PlainType;
 use crate::pure::tag::{self, MatchTag};
 
 mod carrier;
+mod reseal;
+
+pub use reseal::{reseal, version_id, HEAD};
 
 pub use carrier::{is_carrier, open_carrier, seal_carrier, CarrierKey};
 
@@ -122,9 +125,9 @@ pub fn parse(bytes: &[u8]) -> Result<Header<'_>> {
 }
 
 /// How many bytes of a stored value [`tag_at_head`] needs.
-pub const HEAD: i32 = (FIXED + WIDEST_TAG) as i32;
+pub const TAG_HEAD: i32 = (FIXED + WIDEST_TAG) as i32;
 
-/// The match tag in the first [`HEAD`] bytes of a stored value, without a look at the rest; `None` where there is none.
+/// The match tag in the first [`TAG_HEAD`] bytes of a stored value, without a look at the rest; `None` where there is none.
 pub fn tag_at_head(head: &[u8]) -> Option<&[u8]> {
     let ([magic, flags, ..], rest) = head.split_first_chunk::<FIXED>()?;
     if *magic != MAGIC || flags & !KNOWN != 0 {
@@ -309,9 +312,9 @@ mod tests {
         assert_eq!(bytes[1], 0b10_0001);
         assert_eq!(parse(&bytes).ok().unwrap().tag, Some(&[8; 16][..]));
         assert_eq!(&**opened(&bytes).ok().unwrap(), b"value");
-        assert_eq!(tag_at_head(&bytes[..HEAD as usize]), Some(&[8; 16][..]));
+        assert_eq!(tag_at_head(&bytes[..TAG_HEAD as usize]), Some(&[8; 16][..]));
         assert_eq!(tag_at_head(&sealed(Some(MatchTag::Narrow([7; 8])), false, b"")), Some(&[7; 8][..]));
-        assert_eq!(tag_at_head(&bytes[..HEAD as usize - 1]), None);
+        assert_eq!(tag_at_head(&bytes[..TAG_HEAD as usize - 1]), None);
         assert_eq!(tag_at_head(&[0xE0; 40]), None);
         let bytes = sealed(None, false, b"");
         assert_eq!(tag_at_head(&bytes), None);

@@ -48,10 +48,14 @@ pub enum Kind {
     InvalidTable,
     /// `42P17`: an object definition that is not allowed, such as a literal in stored DDL.
     InvalidObject,
+    /// `25001`: it cannot run inside a transaction block.
+    TransactionBlock,
     /// `25006`: the server is a standby and changes nothing.
     ReadOnly,
     /// `55000`: the object is not in a state that allows this.
     State,
+    /// `55006`: somebody else is at it.
+    InUse,
     /// `0A000`: not supported.
     Unsupported,
     /// `XX001`: the extension's own catalog holds something that cannot be.
@@ -82,8 +86,10 @@ impl Kind {
             Kind::NoOperator => "42883",
             Kind::InvalidTable => "42P16",
             Kind::InvalidObject => "42P17",
+            Kind::TransactionBlock => "25001",
             Kind::ReadOnly => "25006",
             Kind::State => "55000",
+            Kind::InUse => "55006",
             Kind::Unsupported => "0A000",
             Kind::Corrupt => "XX001",
         }

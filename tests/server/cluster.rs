@@ -324,6 +324,12 @@ impl Cluster {
         self.sql("postgres", sql).ok()
     }
 
+    /// The error that a statement of the superuser ends with.
+    #[track_caller]
+    pub fn admin_error(&self, sql: &str) -> Fields {
+        self.sql("postgres", sql).error.unwrap_or_else(|| panic!("no error: {sql}"))
+    }
+
     /// A client program that connects to this cluster as `user`.
     pub fn client(&self, program: &str, user: &str) -> Command {
         let mut command = self.postgres.tool(program);

@@ -17,6 +17,8 @@ mod crash;
 mod doctor;
 mod dump;
 mod hostile;
+mod jobs;
+mod key_life;
 mod majors;
 mod materialiser;
 mod neighbours;

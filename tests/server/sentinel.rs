@@ -25,7 +25,7 @@ fn files_with(needle: &[u8], dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn contains(bytes: &[u8], needle: &[u8]) -> bool {
+pub fn contains(bytes: &[u8], needle: &[u8]) -> bool {
     // a plain loop: it reads a few hundred megabytes, unoptimised
     let (first, last) = (needle[0], bytes.len().saturating_sub(needle.len() - 1));
     let mut i = 0;
@@ -39,7 +39,7 @@ fn contains(bytes: &[u8], needle: &[u8]) -> bool {
 }
 
 /// Where the needle lies.
-fn places(cluster: &Cluster, needle: &[u8]) -> Vec<&'static str> {
+pub fn places(cluster: &Cluster, needle: &[u8]) -> Vec<&'static str> {
     let data = cluster.data();
     let files = files_with(needle, &data);
     let dump = run(cluster.client("pg_dump", "postgres").arg("app"));
@@ -169,7 +169,7 @@ fn the_root_key_is_nowhere_in_the_cluster() {
     assert!(contains(&key_file, hex(&raw).as_bytes()), "control: the search finds the key where it lies");
 }
 
-fn base64(bytes: &[u8]) -> String {
+pub fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::new();
     for three in bytes.chunks(3) {

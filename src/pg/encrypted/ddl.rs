@@ -9,7 +9,7 @@
 
 use super::created_as;
 use crate::pg::keys::ring::{self, KeyInfo, Number};
-use crate::pg::keys::{entropy, root};
+use crate::pg::keys::{entropy, rotation};
 use crate::pg::shared;
 use crate::pg::sys::{compat, list, scan, varlena};
 use crate::pure::error::{Error, Kind, Result};
@@ -322,7 +322,7 @@ unsafe fn key_in(typmods: *mut pg_sys::List, unique: bool) -> Result<Option<std:
 /// Registers a fresh column number under a key. By table access, not SPI: any role may define a column under any key,
 /// and none may touch the catalog.
 fn register(key: &KeyInfo, wide: bool) -> Result<i32> {
-    let root = root::root()?;
+    let root = rotation::held()?;
     let number = loop {
         let number = entropy::number()?;
         if !ring::taken(number)? {

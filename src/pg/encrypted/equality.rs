@@ -56,7 +56,7 @@ sql_function!(
 
 /// The bytes of a value up to where its tag ends.
 fn head(args: Args) -> Option<Vec<u8>> {
-    args.datum(0).map(|datum| varlena_head(datum, envelope::HEAD))
+    args.datum(0).map(|datum| varlena_head(datum, envelope::TAG_HEAD))
 }
 
 /// Literals whose tags one call site keeps: enough for an IN list.

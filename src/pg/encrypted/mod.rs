@@ -13,6 +13,7 @@ pub mod cast;
 mod created_as;
 pub mod ddl;
 pub mod equality;
+pub mod held;
 pub mod inout;
 pub mod needle;
 pub mod search;
@@ -21,6 +22,7 @@ pub mod value;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
 
+use ddl::is_ours;
 pub use ddl::type_oids;
 pub use value::{datum_to_value, plain_type_of, value_to_datum, value_to_text};
 

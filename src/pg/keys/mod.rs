@@ -2,8 +2,11 @@
 //! `ring` unwraps them again for use.
 
 pub mod entropy;
+pub mod life;
+mod proof;
 pub mod ring;
 pub mod root;
+pub mod rotation;
 
 use crate::pg::admin::{act, existing_role};
 use crate::pg::readlog::identity::labelled_roles;
@@ -84,9 +87,8 @@ sql_function!(
 /// # Errors
 /// `AL001` without root key, or with another one than the database was set up with.
 pub fn ensure_initialised() -> Result<Rc<root::Root>> {
-    let found = root::root()?;
-    if found.generation > 0 {
-        return Ok(found);
+    if root::root()?.generation > 0 {
+        return rotation::held();
     }
     // two first uses at once: the second waits here, and then finds what the first stored
     sql::run("LOCK TABLE airlock_catalog.root_key IN SHARE ROW EXCLUSIVE MODE", &[])?;
@@ -107,7 +109,7 @@ pub fn ensure_initialised() -> Result<Rc<root::Root>> {
 /// # Errors
 /// `AL001` without root key, or before [`ensure_initialised`] has run.
 pub fn new_version(owner: [u8; 16], usage: Use, version: u32) -> Result<u32> {
-    let root = root::root()?;
+    let root = rotation::held()?;
     if root.generation == 0 {
         return Err(Error::new(Kind::Locked, "the root key of this database is not stored yet"));
     }

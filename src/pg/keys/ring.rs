@@ -21,6 +21,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+pub mod versions;
+
 /// The owner of the log key's versions: a fixed uuid, there is one log in a database.
 pub const LOG_OWNER: [u8; 16] = *b"pg_airlock/log/1";
 
@@ -388,6 +390,19 @@ pub fn forget_rights() {
             }
         }
     });
+}
+
+/// Drops what was unwrapped when the shared generation has moved on; called at the end of each transaction, so that a
+/// backend that is woken wipes its keys without being asked for one.
+pub fn drop_stale() {
+    RING.with(|r| {
+        if let Ok(mut ring) = r.try_borrow_mut() {
+            if ring.as_ref().is_some_and(|ring| ring.generation != shared::generation()) {
+                *ring = None;
+            }
+        }
+    });
+    root::drop_stale();
 }
 
 /// This backend's ephemeral key for carriers, made on first use and never leaving the process.

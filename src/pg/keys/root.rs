@@ -2,6 +2,7 @@
 //! here. Each backend reads it itself when it first needs a key, so a repaired source unlocks without a restart.
 #![allow(unsafe_code)] // ◆ geteuid
 
+use super::rotation;
 use crate::pg::sys::scan;
 use crate::pg::{gucs, shared};
 use crate::pure::error::{Error, Kind, Result};
@@ -35,6 +36,11 @@ pub fn root() -> Result<Rc<Root>> {
     if !shared::preloaded() {
         return Err(not_preloaded());
     }
+    if shared::keys_locked() {
+        ROOT.with(|r| r.replace(None));
+        return Err(Error::new(Kind::Locked, "the keys were locked by an administrator")
+            .hint("SELECT airlock.unlock(), or restart the server"));
+    }
     let generation = shared::generation();
     let source = gucs::root_key_source();
     let cached = ROOT.with(|r| match &*r.borrow() {
@@ -46,9 +52,21 @@ pub fn root() -> Result<Rc<Root>> {
     }
     let key = read(&source)?;
     let generation_of_key = check(&key)?;
+    let (key, generation_of_key) = rotation::follow(key, generation_of_key)?;
     let root = Rc::new(Root { key, generation: generation_of_key });
     ROOT.with(|r| r.replace(Some((generation, source, root.clone()))));
     Ok(root)
+}
+
+/// Drops the root key when it was read before the shared generation moved.
+pub fn drop_stale() {
+    ROOT.with(|r| {
+        if let Ok(mut root) = r.try_borrow_mut() {
+            if root.as_ref().is_some_and(|(generation, ..)| *generation != shared::generation()) {
+                *root = None;
+            }
+        }
+    });
 }
 
 /// The error for everything that needs the library preloaded.
@@ -117,8 +135,8 @@ fn check_owner(path: &str, owner: u32, server: u32) -> Result<()> {
         .hint(format!("chown {server} {path}, and take the key for known to its owner until now")))
 }
 
-/// Finds the generation whose check value this key has; 0 when none is stored yet.
-fn check(key: &RootKey) -> Result<u32> {
+/// Finds the generation whose check value this key has, the newest or an older one; 0 when none is stored yet.
+pub fn check(key: &RootKey) -> Result<u32> {
     let mine = key.check_value();
     let (mut any, mut found, mut newest) = (false, None, 0);
     scan::table("root_key", |row| {

@@ -60,6 +60,7 @@ pub unsafe extern "C-unwind" fn transaction_ends(event: pg_sys::XactEvent::Type,
                 crate::pg::error::log(format!("the outcome of a read could not be recorded: {}", error.message));
             }
             armed::unpublish();
+            keys::ring::drop_stale();
             Ok(())
         });
     }

@@ -262,6 +262,58 @@ pub unsafe fn owns_relation(relation: pg_sys::Oid, role: pg_sys::Oid) -> bool {
     }
 }
 
+/// Replaces the row at `tid`, which this transaction has locked, by the one in `slot`, indexes included. `hint` tells
+/// the indexes that their values probably stay. PostgreSQL 16 tells summarizing indexes apart.
+///
+/// # Safety
+/// The relation of `result` is open and locked, its indexes are open; the tuple is as `snapshot` sees it.
+pub unsafe fn update_row(
+    result: *mut pg_sys::ResultRelInfo,
+    estate: *mut pg_sys::EState,
+    tid: *mut pg_sys::ItemPointerData,
+    slot: *mut pg_sys::TupleTableSlot,
+    snapshot: pg_sys::Snapshot,
+    hint: bool,
+) {
+    let none = std::ptr::null_mut();
+    // SAFETY: as the caller promises.
+    unsafe {
+        let relation = (*result).ri_RelationDesc;
+        #[cfg(feature = "pg15")]
+        {
+            let mut indexes = false;
+            pg_sys::simple_table_tuple_update(relation, tid, slot, snapshot, &mut indexes);
+            if indexes && (*result).ri_NumIndices > 0 {
+                pg_sys::ExecInsertIndexTuples(result, slot, estate, hint, false, none, none.cast());
+            }
+        }
+        #[cfg(not(feature = "pg15"))]
+        {
+            use pg_sys::TU_UpdateIndexes::{TU_None, TU_Summarizing};
+            let mut indexes = TU_None;
+            pg_sys::simple_table_tuple_update(relation, tid, slot, snapshot, &mut indexes);
+            if indexes != TU_None && (*result).ri_NumIndices > 0 {
+                let summarizing = indexes == TU_Summarizing;
+                pg_sys::ExecInsertIndexTuples(result, slot, estate, hint, false, none, none.cast(), summarizing);
+            }
+        }
+    }
+}
+
+/// Whether this session holds that lock; 17 asks whether a stronger one will do.
+///
+/// # Safety
+/// A tag of this database's.
+pub unsafe fn holds_lock(tag: &pg_sys::LOCKTAG, mode: u32) -> bool {
+    // SAFETY: looks at this backend's own table of locks.
+    unsafe {
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
+        return pg_sys::LockHeldByMe(tag, mode as c_int);
+        #[cfg(any(feature = "pg17", feature = "pg18"))]
+        return pg_sys::LockHeldByMe(tag, mode as c_int, false);
+    }
+}
+
 /// This backend's place in arrays of backends, less than MaxBackends + 1; negative for none.
 pub fn backend_place() -> i32 {
     // SAFETY: a variable of the backend.

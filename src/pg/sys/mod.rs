@@ -6,12 +6,14 @@ pub mod compat;
 pub mod filter;
 pub mod fingerprint;
 pub mod json;
+pub mod latch;
 pub mod raw;
 pub mod roles;
 pub mod scan;
 pub mod sessions;
 pub mod settings;
 pub mod sql;
+pub mod switch;
 
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::{pg_sys, FromDatum, IntoDatum};

@@ -79,6 +79,14 @@ extern "C-unwind" {
         checker: pg_sys::check_function_callback,
         context: *mut c_void,
     ) -> bool;
+    /// `executor/nodeModifyTable.c`, of which pgrx binds nothing
+    #[link_name = "ExecComputeStoredGenerated"]
+    fn raw_compute_stored_generated(
+        result: *mut pg_sys::ResultRelInfo,
+        estate: *mut pg_sys::EState,
+        slot: *mut pg_sys::TupleTableSlot,
+        command: pg_sys::CmdType::Type,
+    );
     /// `nodes/copyfuncs.c`
     #[link_name = "copyObjectImpl"]
     pub fn raw_copy_object(node: *const c_void) -> *mut c_void;
@@ -91,6 +99,20 @@ extern "C-unwind" {
 pub unsafe fn guarded<T>(call: impl FnOnce() -> T) -> T {
     // SAFETY: as the caller promises.
     unsafe { pg_sys::submodules::ffi::pg_guard_ffi_boundary(call) }
+}
+
+/// Computes all stored generated columns of the row in `slot`. As for an INSERT: an UPDATE would want to know which columns
+/// are updated.
+///
+/// # Safety
+/// The relation of `result` is open, has such columns, and the slot holds a row of it.
+pub unsafe fn compute_stored_generated(
+    result: *mut pg_sys::ResultRelInfo,
+    estate: *mut pg_sys::EState,
+    slot: *mut pg_sys::TupleTableSlot,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { guarded(|| raw_compute_stored_generated(result, estate, slot, pg_sys::CmdType::CMD_INSERT)) }
 }
 
 /// Runs `call`; on ERROR runs `cleanup` with the SQLSTATE and throws the very same error again, as C's

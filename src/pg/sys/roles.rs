@@ -16,6 +16,12 @@ pub fn current() -> pg_sys::Oid {
     unsafe { pg_sys::GetUserId() }
 }
 
+/// Whether a role is a superuser.
+pub fn is_superuser(role: pg_sys::Oid) -> bool {
+    // SAFETY: a syscache look-up; false for an unknown role.
+    unsafe { pg_sys::superuser_arg(role) }
+}
+
 /// Whether code runs that its owner may not be trusted with: PostgreSQL maintains somebody's index, materialized view or
 /// statistics. Stays true inside SECURITY DEFINER functions.
 pub fn restricted() -> bool {

@@ -60,6 +60,12 @@ pub fn table_oid(table: &str) -> Option<pg_sys::Oid> {
     }
 }
 
+/// Locks a table of ours until the transaction ends; waits.
+pub fn lock(table: pg_sys::Oid, mode: u32) {
+    // SAFETY: raises on cancel and deadlock.
+    unsafe { pg_sys::LockRelationOid(table, mode as i32) }
+}
+
 /// Calls `each` for every row of `airlock_catalog.TABLE`, as of now. 42704 when the extension is not in this database.
 pub fn table(table: &str, each: impl FnMut(&Row) -> Result<()>) -> Result<()> {
     // SAFETY: inside a transaction. Fresh at each call, for a table that is no system catalog; the latest snapshot is

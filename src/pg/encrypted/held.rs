@@ -1,0 +1,155 @@
+//! Where stored values lie in a column: as themselves, below a domain, in an array; and sealing them anew.
+#![allow(unsafe_code)] // ◆ arrays, slices of toasted values
+
+use super::{column_of, is_ours, type_oids};
+use crate::pg::keys::{entropy, ring};
+use crate::pg::sys::{varlena, varlena_bytes};
+use crate::pure::envelope;
+use crate::pure::error::{Error, Kind, Result};
+use pgrx::pg_sys;
+
+/// How a column holds values of the encrypted types. The number is the typmod they were sealed for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// Each field is a value.
+    Value(i32),
+    /// Each field is an array of values of that type.
+    Array(pg_sys::Oid, i32),
+}
+
+impl Held {
+    /// How a column of this type and typmod does; `None` when it holds none, or inside of something else.
+    pub fn of(oid: pg_sys::Oid, typmod: i32) -> Option<Held> {
+        let ours = type_oids()?;
+        let below = |oid, typmod| {
+            let mut typmod: i32 = typmod;
+            // SAFETY: syscache look-ups; the type is that of an existing column.
+            let base = unsafe { pg_sys::getBaseTypeAndTypmod(oid, &mut typmod) };
+            (base, typmod)
+        };
+        let (base, typmod) = below(oid, typmod);
+        if base == ours.0 || base == ours.1 {
+            return Some(Held::Value(typmod));
+        }
+        // SAFETY: a syscache look-up; InvalidOid for what is no array.
+        let element = unsafe { pg_sys::get_element_type(base) };
+        if element == pg_sys::InvalidOid {
+            return None;
+        }
+        let (inner, typmod) = below(element, typmod);
+        is_ours(inner, ours).then_some(Held::Array(element, typmod))
+    }
+
+    /// The number of the column or key that the values are sealed for.
+    pub fn typmod(self) -> i32 {
+        match self {
+            Held::Value(typmod) | Held::Array(_, typmod) => typmod,
+        }
+    }
+
+    /// Gives `each` the key version id of every value in a field. Of a large value only its first bytes are fetched.
+    ///
+    /// # Errors
+    /// What `each` returns; AL003 for what is no stored value.
+    ///
+    /// # Safety
+    /// `field` is a field of such a column, not NULL.
+    pub unsafe fn versions(self, field: pg_sys::Datum, each: &mut dyn FnMut(u32)) -> Result<()> {
+        match self {
+            Held::Value(_) => {
+                // SAFETY: a varlena, whole or toasted; external ones are stored uncompressed, so a slice is cheap.
+                let head = unsafe {
+                    let slice = pg_sys::pg_detoast_datum_slice(field.cast_mut_ptr(), 0, envelope::HEAD as i32);
+                    pgrx::varlena::varlena_to_byte_slice(slice)
+                };
+                each(envelope::version_id(head)?);
+            }
+            Held::Array(element, _) => {
+                // SAFETY: as the caller promises.
+                for value in unsafe { elements(field, element).0 }.into_iter().flatten() {
+                    each(envelope::version_id(&varlena_bytes(value))?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The field with every value sealed under its key's active version.
+    ///
+    /// # Errors
+    /// As [`reseal`].
+    ///
+    /// # Safety
+    /// As [`Held::versions`].
+    pub unsafe fn resealed(self, field: pg_sys::Datum) -> Result<pg_sys::Datum> {
+        let new = |value: pg_sys::Datum, typmod| -> Result<pg_sys::Datum> {
+            Ok(reseal(&varlena_bytes(value), typmod)?.map_or(value, |bytes| varlena(&bytes)))
+        };
+        match self {
+            Held::Value(typmod) => new(field, typmod),
+            Held::Array(element, typmod) => {
+                // SAFETY: as the caller promises; the copy has the shape of the array that it is made from.
+                unsafe {
+                    let (values, array) = elements(field, element);
+                    let mut nulls: Vec<bool> = values.iter().map(Option::is_none).collect();
+                    let mut fields = Vec::with_capacity(values.len());
+                    for value in values {
+                        fields.push(value.map_or(Ok(pg_sys::Datum::from(0)), |v| new(v, typmod))?);
+                    }
+                    let dims = array.add(1).cast::<i32>();
+                    let (n, align) = ((*array).ndim, pg_sys::TYPALIGN_INT as std::ffi::c_char);
+                    let made = pg_sys::construct_md_array(
+                        fields.as_mut_ptr(),
+                        nulls.as_mut_ptr(),
+                        n,
+                        dims,
+                        dims.add(n as usize),
+                        element,
+                        -1,
+                        false,
+                        align,
+                    );
+                    Ok(pg_sys::Datum::from(made))
+                }
+            }
+        }
+    }
+}
+
+/// The elements of an array of an encrypted type or a domain over one, and the array itself, detoasted.
+///
+/// # Safety
+/// `field` is such an array.
+unsafe fn elements(field: pg_sys::Datum, element: pg_sys::Oid) -> (Vec<Option<pg_sys::Datum>>, *mut pg_sys::ArrayType) {
+    let (mut values, mut nulls, mut n) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
+    // SAFETY: both types are varlenas aligned as int4 (sql/types.sql), so are domains over them.
+    unsafe {
+        let array = pg_sys::pg_detoast_datum(field.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
+        let align = pg_sys::TYPALIGN_INT as std::ffi::c_char;
+        pg_sys::deconstruct_array(array, element, -1, false, align, &mut values, &mut nulls, &mut n);
+        let each = (0..n as usize).map(|i| (!*nulls.add(i)).then(|| *values.add(i)));
+        (each.collect(), array)
+    }
+}
+
+/// A stored value of the column that `typmod` names, sealed anew under the active version of its key; `None` when it is
+/// already. Whoever calls needs no right to decrypt, for nothing is shown.
+///
+/// # Errors
+/// AL003 for a value that does not open here; 0A000 for one that is bound to its row; AL001, AL002.
+pub fn reseal(bytes: &[u8], typmod: i32) -> Result<Option<Vec<u8>>> {
+    let column = column_of(typmod)?;
+    let key = &column.key;
+    let version = envelope::version_id(bytes)?;
+    if version == ring::versions::active_id(key.key_no)? {
+        return Ok(None);
+    }
+    let (old, new) = (ring::versions::to_replace(version)?, ring::active_seal(key.key_no)?);
+    if old.key.key_no != key.key_no {
+        return Err(Error::new(Kind::NotAuthentic, "ciphertext does not authenticate here")
+            .detail("The value is sealed under another key: it was moved from another column.")
+            .hint("restore it from a backup, or set it to NULL"));
+    }
+    let keys = (&old.seal, &new.seal);
+    envelope::reseal(bytes, keys, new.version_id, &column.uuid, key.plain_type, &entropy::random()?).map(Some)
+}
