@@ -40,6 +40,9 @@ endif
 PACKAGES := postgresql-15 postgresql-server-dev-15 sudo gcc libc6-dev tzdata openssl \
   python3-pip $(if $(ASSERT)$(filter-out x86_64,$(shell uname -m)),make perl bison flex pkg-config libssl-dev libxml2-dev zlib1g-dev)
 
+# the drivers that are tested; fewer only by naming them
+DRIVERS ?= psycopg3 psycopg2 asyncpg pg8000 node rust jdbc
+
 # the data directory and the root key of the tests that run inside a backend, and more lines of its postgresql.conf
 PGTEST := /var/tmp/pgtest
 PGTEST_KEY := /var/tmp/pgtest-root.key
@@ -61,7 +64,7 @@ export CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND := 1
 .PHONY: help
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "variables: PG=$(PG) (of $(MAJORS)) ASSERT=$(ASSERT) PREFIX=$(PREFIX)"
+	@echo "variables: PG=$(PG) (of $(MAJORS)) ASSERT=$(ASSERT) PREFIX=$(PREFIX) DRIVERS='$(DRIVERS)'"
 
 .PHONY: demo demo-stop
 demo: setup server-install ## build, start a private cluster, read as two sub-processors, show the log
@@ -77,7 +80,7 @@ ifeq ($(ONE_MAJOR),)
 	$(MAKE) test-majors
 endif
 
-test-one: setup fmt-check lint test-pure test-pg server-install server-install-no-flush test-server
+test-one: setup fmt-check lint test-pure test-pg server-install server-install-no-flush test-server test-drivers
 
 test-all: ## all of it on each major, and from one to the other
 	for pg in $(MAJORS); do $(MAKE) test-one PG=$$pg; done
@@ -159,7 +162,29 @@ SERVER_TESTS = AIRLOCK_PG_BIN=$(PREFIX)/$(KIND)/main/$(BIN) AIRLOCK_PG_BIN_NO_FL
   cargo test --no-default-features --test server --
 
 test-server: ## real clusters: kill -9, attacks, files on disk, dump and restore, README
-	$(SERVER_TESTS) --skip majors::
+	$(SERVER_TESTS) --skip majors:: --skip drivers::
+
+.PHONY: drivers test-drivers
+drivers: setup ## what test-drivers runs, into PREFIX (Node, a JDK and JDBC come from Debian's packages)
+	tools/drivers.sh $(PREFIX)/drivers $(DRIVERS)
+	@mkdir -p target/server && echo $(PREFIX)/drivers > target/server/drivers
+
+test-drivers: drivers ## drivers from PyPI, npm, crates.io and Debian, and the reader of dumps that is not ours (DRIVERS=…)
+	@[ -x $(PREFIX)/$(KIND)/main/$(BIN)/postgres ] || $(MAKE) setup server-install
+	$(SERVER_TESTS) --exact drivers::independent_reader $(addprefix drivers::,$(DRIVERS))
+
+# one program or several of tests/fuzz/fuzz_targets, and for how long each runs
+FUZZ ?= $(notdir $(basename $(wildcard tests/fuzz/fuzz_targets/*.rs)))
+FUZZ_SECONDS ?= 60
+
+.PHONY: fuzz
+fuzz: ## every decoder under libFuzzer, on any toolchain (FUZZ=envelope FUZZ_SECONDS=600); test-pure runs the corpora
+	@command -v g++ >/dev/null || { echo "libFuzzer is C++: install g++" >&2; exit 1; }
+	@[ -x $(PREFIX)/cargo-fuzz/bin/cargo-fuzz ] || cargo install --locked --root $(PREFIX)/cargo-fuzz cargo-fuzz@0.13.2
+	@for target in $(FUZZ); do mkdir -p $(PREFIX)/fuzz/$$target && \
+	  PATH="$(PREFIX)/cargo-fuzz/bin:$$PATH" cargo fuzz run --fuzz-dir tests/fuzz --target-dir $(PREFIX)/fuzz/target --sanitizer none \
+	    $$target $(PREFIX)/fuzz/$$target tests/fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+	    -print_final_stats=1 -artifact_prefix=$(PREFIX)/fuzz/; done
 
 .PHONY: smoke test-majors
 smoke: setup test-pg server-install ## build on one major, run the tests in a backend and some on real clusters

@@ -22,6 +22,12 @@ pub enum MatchTag {
 }
 
 impl MatchTag {
+    /// The tag of these bytes; `None` unless there are 8 or 16.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let narrow = bytes.try_into().ok().map(MatchTag::Narrow);
+        narrow.or_else(|| bytes.try_into().ok().map(MatchTag::Wide))
+    }
+
     /// Its bytes.
     pub fn bytes(&self) -> &[u8] {
         match self {

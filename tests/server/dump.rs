@@ -192,3 +192,34 @@ fn under_another_root_key_everything_is_refused_with_one_error() {
     });
     arrived(&target, &moved);
 }
+
+/// Neither a restore nor a dump needs the root key: what is locked can be moved on.
+#[test]
+fn without_a_root_key_a_restore_is_whole_and_locked() {
+    let (source, moved) = source();
+    let target = beside(&source, Postgres::main());
+    let key = target.dir.join("root.key");
+    let kept = fs::read_to_string(&key).expect("the root key");
+    fs::remove_file(&key).expect("remove the root key");
+    globals(&source, &target);
+    restore(&source, &target, &["-Fd", "-j2"], &["-j2"]);
+    let values = "SELECT ssn, pay, diary FROM public.customers ORDER BY id";
+    assert_eq!(target.admin(values).rows, source.admin(values).rows, "ciphertext is read, and is the same");
+    let options = ["--exclude-table-data=airlock_catalog.read_record"];
+    assert_eq!(dump(&target, &target, &options), dump(&source, &target, &options), "and dumped");
+    target.admin("VACUUM ANALYZE public.customers");
+    for (user, sql) in [
+        ("app", "SELECT ssn::text FROM public.customers"),
+        ("app", "SELECT id FROM public.customers WHERE ssn = 'CANARYMASK_e0007'"),
+        ("app", "INSERT INTO public.visits VALUES (1, 2020, 'x', 'x')"),
+        ("acme", "SELECT ssn FROM acme.customers"),
+    ] {
+        let answer = target.sql(user, sql);
+        assert_eq!((answer.code(), answer.received), ("AL001", 0), "{user}: {sql}: {answer:?}");
+    }
+    target.write_key(&kept);
+    eventually("the key opens it", || {
+        target.sql("app", "SELECT ssn::text FROM public.customers").error.is_none().then_some(())
+    });
+    arrived(&target, &moved);
+}

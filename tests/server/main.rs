@@ -2,7 +2,7 @@
 //!
 //! `make server-install` prepares the PostgreSQL they run on; `cargo test --no-default-features --test server` runs
 //! them. `AIRLOCK_PG_BIN` names another installation, `AIRLOCK_PG_BIN_NEWEST` the one that databases are moved to,
-//! `AIRLOCK_TEST_DIR` another place than /var/tmp, `AIRLOCK_KEEP=1` keeps the clusters, `AIRLOCK_CRASH_ROUNDS` and
+//! `AIRLOCK_DRIVERS` where the drivers are, `AIRLOCK_TEST_DIR` another place than /var/tmp, `AIRLOCK_KEEP=1` keeps the clusters, `AIRLOCK_CRASH_ROUNDS` and
 //! `AIRLOCK_CRASH_CLIENTS` change the crash test.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // reason: tests fail loudly
 
@@ -15,20 +15,24 @@ mod protocol;
 mod contain;
 mod crash;
 mod doctor;
+mod drivers;
 mod dump;
 mod hostile;
 mod jobs;
 mod key_life;
+mod logical;
 mod majors;
 mod materialiser;
 mod neighbours;
 mod newer;
+mod reader;
 mod readme;
 mod reads;
 mod release;
 mod search;
 mod sentinel;
 mod standby;
+mod statements;
 mod switched;
 mod tls;
 mod upgrade;

@@ -198,7 +198,10 @@ impl Conn {
                     answer.rows.push(row(&body));
                 }
             }
-            b'd' => answer.copied.push(String::from_utf8_lossy(&body).into_owned()),
+            b'd' => {
+                answer.copied.push(String::from_utf8_lossy(&body).into_owned());
+                answer.copied_bytes.extend_from_slice(&body);
+            }
             b'T' => answer.columns = names(&body),
             b'C' => answer.tags.push(text(&body)),
             b'E' => {
@@ -220,13 +223,13 @@ impl Conn {
     }
 
     /// COPY … FROM STDIN with this data.
-    pub fn copy_in(&mut self, sql: &str, data: &str) -> Answer {
+    pub fn copy_in(&mut self, sql: &str, data: impl AsRef<[u8]>) -> Answer {
         self.begin(sql);
         let mut answer = Answer::default();
         loop {
             match self.message() {
                 Ok((b'G', _)) => {
-                    let _ = self.put(b'd', data.as_bytes()).put(b'c', b"").send();
+                    let _ = self.put(b'd', data.as_ref()).put(b'c', b"").send();
                 }
                 Ok((b'E', body)) => answer.error = Some(Fields::parse(&body)),
                 Ok((b'C', body)) => answer.tags.push(text(&body)),
@@ -242,19 +245,31 @@ impl Conn {
 
     /// Queues Parse.
     pub fn parse(&mut self, statement: &str, sql: &str) -> &mut Self {
+        self.parse_typed(statement, sql, &[])
+    }
+
+    /// Queues Parse with the types of the first parameters, by OID; 0 leaves one to the server.
+    pub fn parse_typed(&mut self, statement: &str, sql: &str, types: &[u32]) -> &mut Self {
         let mut body = Vec::new();
         put_text(&mut body, statement);
         put_text(&mut body, sql);
-        body.extend_from_slice(&[0, 0]);
+        body.extend_from_slice(&(types.len() as i16).to_be_bytes());
+        types.iter().for_each(|oid| body.extend_from_slice(&oid.to_be_bytes()));
         self.put(b'P', &body)
     }
 
     /// Queues Bind with text parameters.
     pub fn bind(&mut self, portal: &str, statement: &str, parameters: &[Option<&str>]) -> &mut Self {
+        self.bind_in(0, portal, statement, parameters)
+    }
+
+    /// Queues Bind with all parameters in one format: 0 is text, 1 binary.
+    pub fn bind_in(&mut self, format: i16, portal: &str, statement: &str, parameters: &[Option<&str>]) -> &mut Self {
         let mut body = Vec::new();
         put_text(&mut body, portal);
         put_text(&mut body, statement);
-        body.extend_from_slice(&[0, 0]);
+        body.extend_from_slice(&1_i16.to_be_bytes());
+        body.extend_from_slice(&format.to_be_bytes());
         body.extend_from_slice(&(parameters.len() as i16).to_be_bytes());
         for parameter in parameters {
             match parameter {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const COPIES: usize = 40;
 
 /// The files below a directory that hold the needle.
-fn files_with(needle: &[u8], dir: &Path) -> Vec<PathBuf> {
+pub fn files_with(needle: &[u8], dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).expect("read a directory").flatten() {
         let path = entry.path();

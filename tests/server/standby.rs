@@ -96,6 +96,8 @@ fn a_standby_refuses_scoped_reads_and_serves_the_rest() {
 
     assert_eq!(standby.sql("clerk", "SELECT count(*) FROM public.customers").value(), "100");
     assert_eq!(standby.sql("app", "SELECT ssn::text FROM public.customers WHERE id = 1").value(), "CANARYMASK_e0001");
+    let stored = "SELECT ssn, pay, diary FROM public.customers ORDER BY id";
+    assert_eq!(standby.sql("clerk", stored).ok().rows, primary.sql("clerk", stored).ok().rows, "the same ciphertext");
     assert_eq!(standby.sql("app", "SELECT id FROM public.customers WHERE ssn = 'CANARYMASK_e0007'").value(), "7");
     assert_eq!(standby.sql("clerk", "SELECT ssn::text FROM public.customers").code(), "AL004");
     reads(&primary, "primary still", 1);

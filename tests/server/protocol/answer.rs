@@ -43,6 +43,8 @@ pub struct Answer {
     pub received: usize,
     /// CopyData messages of a COPY TO.
     pub copied: Vec<String>,
+    /// The same as it came, in one piece.
+    pub copied_bytes: Vec<u8>,
     /// Columns of the last RowDescription.
     pub columns: Vec<String>,
     /// Command tags.
