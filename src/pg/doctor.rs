@@ -4,6 +4,7 @@
 mod columns;
 mod keys;
 mod log;
+mod memory;
 mod roles;
 mod server;
 #[cfg(any(test, feature = "pg_test"))]
@@ -26,6 +27,7 @@ sql_function!(
     |args| {
         let mut report = Report::default();
         server::examine(&mut report)?;
+        memory::examine(&mut report)?;
         version::examine(&mut report)?;
         keys::examine(&mut report)?;
         log::examine(&mut report)?;

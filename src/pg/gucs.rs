@@ -24,6 +24,7 @@ pub enum Release {
 
 static DATABASE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"postgres"));
 static ROOT_KEY_SOURCE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static ROOT_KEY_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(10);
 static RELEASE: GucSetting<Release> = GucSetting::<Release>::new(Release::Intent);
 static MAX_SILENCE: GucSetting<i32> = GucSetting::<i32>::new(60);
 static BACKLOG_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(1024);
@@ -53,11 +54,21 @@ pub fn define(preloaded: bool) {
     );
     GucRegistry::define_string_guc(
         c"airlock.root_key_source",
-        c"Where the root key lies: file:/path.",
-        c"The file must be readable by the server's user only and hold 32 bytes: raw, hex or base64.",
+        c"Where the root key lies: file:/path, credential:NAME, env:NAME, command:LINE or unwrap:/path LINE.",
+        c"It gives 32 bytes: raw, hex or base64. A command is run by /bin/sh as the server's user; unwrap gives it the file on its standard input.",
         &ROOT_KEY_SOURCE,
         GucContext::Sighup,
         GucFlags::SUPERUSER_ONLY,
+    );
+    GucRegistry::define_int_guc(
+        c"airlock.root_key_timeout",
+        c"The root key's command is killed when it has not ended after this long.",
+        c"",
+        &ROOT_KEY_TIMEOUT,
+        1,
+        300,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
     );
     GucRegistry::define_enum_guc(
         c"airlock.release",
@@ -105,6 +116,11 @@ pub fn database() -> String {
 /// `airlock.root_key_source`, empty when unset.
 pub fn root_key_source() -> String {
     text(&ROOT_KEY_SOURCE)
+}
+
+/// `airlock.root_key_timeout`, in seconds.
+pub fn root_key_timeout() -> u64 {
+    ROOT_KEY_TIMEOUT.get().unsigned_abs().into()
 }
 
 /// `airlock.release`

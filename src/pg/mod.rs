@@ -31,6 +31,7 @@ pub fn init() {
     gucs::define(preloading);
     if preloading {
         shared::init();
+        keys::root::init();
         readlog::hooks::install();
         readlog::materialiser::register();
     }

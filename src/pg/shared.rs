@@ -8,6 +8,7 @@
 //! | armed | each backend its own word | before it checks the contract of a read; 0 at the end of the transaction |
 //! | keys_locked | whoever calls `airlock.lock()` or `unlock()` | at once; false after a restart |
 //! | outcome | any sub-processor's backend | after it inserted an outcome record, not yet flushed |
+//! | turns | who runs the root key's command (`keys/turns.rs`) | before and after; no key is in here |
 #![allow(unsafe_code)] // ◆ the declaration of shared memory
 
 use pgrx::prelude::*;
@@ -27,6 +28,17 @@ impl Default for Armed {
     }
 }
 
+/// Turns at running the command that gives the root key.
+#[derive(Default)]
+pub struct Turns {
+    /// When the last turn began, then when it ended (µs since 2000).
+    pub asked: AtomicI64,
+    /// Process id of who asks now, number of the turn, outcome of the last.
+    pub state: AtomicU64,
+    /// A number for the source that the last turn was about.
+    pub source: AtomicU64,
+}
+
 /// The struct in shared memory.
 #[derive(Default)]
 pub struct Shared {
@@ -37,6 +49,7 @@ pub struct Shared {
     keys_locked: AtomicBool,
     outcome: AtomicU64,
     database: AtomicU32,
+    turns: Turns,
     armed: Armed,
 }
 
@@ -159,6 +172,11 @@ pub fn readers(subprocessor: i32) -> Vec<i32> {
     }
     let words = SHARED.get().armed.0.iter().map(|w| w.load(SeqCst));
     words.filter(|w| *w as u32 as i32 == subprocessor && *w != 0).map(|w| (w >> 32) as i32).collect()
+}
+
+/// Turns at running the root key's command; only when preloaded.
+pub fn turns() -> &'static Turns {
+    &SHARED.get().turns
 }
 
 /// WAL position up to which the log is in the table.

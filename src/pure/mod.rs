@@ -11,6 +11,7 @@ pub mod chain;
 pub mod contain;
 pub mod envelope;
 pub mod error;
+pub mod key_source;
 pub mod keyring;
 pub mod mask;
 pub mod name;

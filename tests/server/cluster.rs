@@ -48,7 +48,11 @@ impl Postgres {
 
     /// One of its programs, run as the server's user in a clean environment.
     pub fn tool(&self, name: &str) -> Command {
-        let mut command = as_server(Command::new(self.0.join(name)));
+        self.dressed(Command::new(self.0.join(name)))
+    }
+
+    fn dressed(&self, command: Command) -> Command {
+        let mut command = as_server(command);
         command.current_dir(base());
         // a relocated installation would load the system's libpq, which may be older than its programs
         let lib = self.0.parent().expect("a bin directory").join("lib");
@@ -127,6 +131,10 @@ pub struct Cluster {
     pub dir: PathBuf,
     /// TCP port; also in the socket's name.
     pub port: u16,
+    /// Added to the server's environment when it starts.
+    pub environment: Vec<(String, String)>,
+    /// Shell commands before it starts, such as `ulimit -l 0`.
+    pub limits: String,
     child: Option<Child>,
 }
 
@@ -139,7 +147,7 @@ impl Cluster {
         // a port that is free now; most clusters listen on their socket only
         let port =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).expect("a free port").port();
-        Cluster { postgres, dir, port, child: None }
+        Cluster { postgres, dir, port, environment: Vec::new(), limits: String::new(), child: None }
     }
 
     /// A new cluster from initdb with a root key beside it, not started.
@@ -234,7 +242,15 @@ impl Cluster {
     /// Starts it; what it said when it ended instead.
     pub fn try_start(&mut self) -> Result<(), String> {
         let log = File::options().create(true).append(true).open(self.dir.join("log")).expect("open the log");
-        let mut postmaster = self.postgres.tool("postgres");
+        let mut postmaster = match self.limits.as_str() {
+            "" => self.postgres.tool("postgres"),
+            limits => {
+                let mut shell = Command::new("/bin/sh");
+                shell.arg("-c").arg(format!("{limits}; exec \"$0\" \"$@\"")).arg(self.postgres.0.join("postgres"));
+                self.postgres.dressed(shell)
+            }
+        };
+        postmaster.envs(self.environment.iter().map(|(name, value)| (name, value)));
         postmaster.arg("-D").arg(self.data()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.child = Some(postmaster.spawn().expect("start postgres"));
         let mut ended = None;

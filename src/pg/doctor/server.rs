@@ -48,22 +48,21 @@ fn preload(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The root key: read from its source again, not from what this session remembers.
+/// The root key: read from its source again, not from what this session remembers; a command at most once in ten seconds.
 fn root_key(report: &mut Report) {
     let source = gucs::root_key_source();
     if source.starts_with("env:") {
-        let message = "the root key is in the server's environment, which the server's children and /proc show";
+        let message = "the root key is in the server's environment: its user, root and every program it starts can read it, and so can core dumps";
         report.warning(
             "root key",
             "airlock.root_key_source",
             message,
-            "airlock.root_key_source = 'file:/path', of a file with mode 0400",
+            "airlock.root_key_source = 'file:/path', of a file with mode 0400, or 'credential:NAME'; then reload, and start the server without the variable",
         );
     }
-    if let Err(mut error) = root::read(&source) {
-        // the hint that sends people here
-        if error.hint.as_ref().is_none_or(|h| h.contains("airlock.doctor()")) {
-            error.hint = Some("a file of 32 bytes (raw, hex or base64) that only the server's user can read, as airlock.root_key_source = 'file:/absolute/path'; then reload".into());
+    if let Err(mut error) = root::probe(&source) {
+        if root::root().is_ok() {
+            error.message += " (sessions go on with the key in memory; after a restart they are locked)";
         }
         return report.failure("root key", "airlock.root_key_source", error);
     }

@@ -332,7 +332,7 @@ fn register(key: &KeyInfo, wide: bool) -> Result<i32> {
     let uuid = entropy::uuid()?;
     let tag_bytes = if wide { 16u8 } else { 8 };
     let (no, width) = (number.to_be_bytes(), [tag_bytes]);
-    let mac = root.key.catalog_key().mac("column", &ring::column_items(&no, &uuid, &key.uuid, &width));
+    let mac = root.catalog_key().mac("column", &ring::column_items(&no, &uuid, &key.uuid, &width));
     let missing = || Error::new(Kind::Corrupt, "table \"airlock_catalog.encrypted_column\" is not as it was made");
     let table = scan::table_oid("encrypted_column").ok_or_else(missing)?;
     // SAFETY: an insertion into a plain table of ours, in the caller's transaction; values match the columns' types, and

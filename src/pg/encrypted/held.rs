@@ -150,6 +150,6 @@ pub fn reseal(bytes: &[u8], typmod: i32) -> Result<Option<Vec<u8>>> {
             .detail("The value is sealed under another key: it was moved from another column.")
             .hint("restore it from a backup, or set it to NULL"));
     }
-    let keys = (&old.seal, &new.seal);
+    let keys = (&*old.seal, &*new.seal);
     envelope::reseal(bytes, keys, new.version_id, &column.uuid, key.plain_type, &entropy::random()?).map(Some)
 }

@@ -1,8 +1,10 @@
 //! Nonces and new keys, from the operating system through a small pool that notices a fork.
 //!
 //! Never `rand`: it has no fork protection, and two backends that draw the same nonce under one key are the catastrophe
-//! of GCM. The pool is a backend's own: it is filled after the fork, and refilled when the process id has changed.
+//! of GCM. The pool is a backend's own: it lies in pages that a fork leaves empty in the child (`memory`), and remembers
+//! whose it is; marker gone or process changed → a new one. Nothing is drawn in the postmaster.
 
+use super::memory::Locked;
 use crate::pure::error::{Error, Kind, Result};
 use std::cell::RefCell;
 use zeroize::Zeroize;
@@ -16,28 +18,42 @@ struct Pool {
     bytes: [u8; POOL],
 }
 
+impl Pool {
+    /// For a process that has drawn nothing yet.
+    fn empty(pid: u32) -> Pool {
+        Pool { pid, next: POOL, bytes: [0; POOL] }
+    }
+
+    fn draw<const N: usize>(&mut self) -> Result<[u8; N]> {
+        const { assert!(N <= POOL) };
+        if self.next + N > POOL {
+            getrandom::fill(&mut self.bytes)
+                .map_err(|_| Error::new(Kind::State, "the operating system gives no random bytes"))?;
+            self.next = 0;
+        }
+        let mut out = [0; N];
+        let taken = &mut self.bytes[self.next..self.next + N];
+        out.copy_from_slice(taken);
+        taken.zeroize();
+        self.next += N;
+        Ok(out)
+    }
+}
+
 thread_local! {
-    static ENTROPY: RefCell<Pool> = const { RefCell::new(Pool { pid: 0, next: POOL, bytes: [0; POOL] }) };
+    static ENTROPY: RefCell<Option<Locked<Pool>>> = const { RefCell::new(None) };
 }
 
 /// `N` fresh random bytes; never the same bytes twice, not in a forked child either. 55000 when the operating system
 /// has none to give.
 pub fn random<const N: usize>() -> Result<[u8; N]> {
     ENTROPY.with(|cell| {
-        let pool = &mut *cell.borrow_mut();
+        let mut cell = cell.borrow_mut();
         let pid = std::process::id();
-        if pool.pid != pid || pool.next + N > POOL {
-            getrandom::fill(&mut pool.bytes)
-                .map_err(|_| Error::new(Kind::State, "the operating system gives no random bytes"))?;
-            pool.pid = pid;
-            pool.next = 0;
+        if let Some(pool) = cell.as_mut().filter(|pool| Locked::alive(pool) && pool.pid == pid) {
+            return pool.draw();
         }
-        let mut out = [0; N];
-        let taken = &mut pool.bytes[pool.next..pool.next + N];
-        out.copy_from_slice(taken);
-        taken.zeroize();
-        pool.next += N;
-        Ok(out)
+        cell.insert(Locked::new(|| Ok(Pool::empty(pid)))?).draw()
     })
 }
 
@@ -61,6 +77,7 @@ pub fn uuid() -> Result<[u8; 16]> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::memory::tests::in_child;
     use super::*;
 
     #[test]
@@ -69,5 +86,45 @@ mod tests {
         for _ in 0..10_000 {
             assert!(seen.insert(random::<24>().unwrap()));
         }
+    }
+
+    /// Whether three children and the parent, all forked from the same state, draw different bytes.
+    fn differs(mut draw: impl FnMut() -> [u8; 24]) -> bool {
+        draw(); // so that there is something to inherit
+        let mut all: Vec<Vec<u8>> = (0..3).map(|_| in_child(|| draw().to_vec())).collect();
+        all.push(draw().to_vec());
+        assert!(all.iter().all(|bytes| bytes.len() == 24));
+        all.iter().collect::<std::collections::HashSet<_>>().len() == all.len()
+    }
+
+    #[test]
+    fn forked_children_draw_other_bytes_than_the_parent_and_each_other() {
+        assert!(differs(|| random().unwrap()));
+    }
+
+    #[test]
+    fn control_a_pool_without_fork_protection_is_caught() {
+        let mut unprotected = Pool::empty(std::process::id());
+        assert!(!differs(|| unprotected.draw().unwrap()));
+    }
+
+    #[test]
+    fn either_protection_alone_suffices() {
+        // the marker: a child that has its parent's process id, as in another namespace
+        let mut pool = Locked::new(|| Ok(Pool::empty(0))).unwrap();
+        assert!(differs(move || {
+            if !Locked::alive(&pool) {
+                pool = Locked::new(|| Ok(Pool::empty(0))).unwrap();
+            }
+            pool.draw().unwrap()
+        }));
+        // the process id: a kernel that cannot wipe
+        let mut pool = Pool::empty(std::process::id());
+        assert!(differs(move || {
+            if pool.pid != std::process::id() {
+                pool = Pool::empty(std::process::id());
+            }
+            pool.draw().unwrap()
+        }));
     }
 }

@@ -60,6 +60,7 @@ sql_function!(
     |_args| {
         let user = administrator()?;
         shared::lock_keys(true);
+        super::root::forget();
         crate::pg::error::log(format!("the keys of this server were locked by role {}", shown(&user)));
         // idle backends wipe their keys now, the others when their statement ends or asks for one
         let others = "SELECT a.pid FROM pg_catalog.pg_stat_get_activity(NULL) a WHERE a.pid <> pg_catalog.pg_backend_pid() AND a.datid <> 0";

@@ -1,13 +1,18 @@
 //! Keys: SQL to create them and to grant what may be done with them. The bytes are made, wrapped and forgotten here;
 //! `ring` unwraps them again for use.
 
+mod command;
 pub mod entropy;
 pub mod life;
+pub mod memory;
 mod proof;
 pub mod ring;
 pub mod root;
 pub mod rotation;
+mod source;
+mod turns;
 
+use self::memory::Locked;
 use crate::pg::admin::{act, existing_role};
 use crate::pg::readlog::identity::labelled_roles;
 use crate::pg::shared;
@@ -97,7 +102,7 @@ pub fn ensure_initialised() -> Result<Rc<root::Root>> {
     if found.generation > 0 {
         return Ok(found);
     }
-    let check_value = found.key.check_value().to_vec();
+    let check_value = memory::clean(|| found.key.check_value()).to_vec();
     sql::run("INSERT INTO airlock_catalog.root_key (generation, check_value) VALUES (1, $1)", &[arg(check_value)])?;
     shared::changed();
     new_version(ring::LOG_OWNER, Use::Log, 1)?;
@@ -113,11 +118,11 @@ pub fn new_version(owner: [u8; 16], usage: Use, version: u32) -> Result<u32> {
     if root.generation == 0 {
         return Err(Error::new(Kind::Locked, "the root key of this database is not stored yet"));
     }
-    let bytes = Zeroizing::new(entropy::random::<32>()?);
-    let secret = Secret::new(*bytes);
     let wrapping = Wrapping { usage, key_uuid: owner, version, root_generation: root.generation };
-    let wrapped = wrap(&root.key, &secret, &wrapping, &entropy::random()?);
-    let commitment = commitment(&secret).to_vec();
+    let secret = Locked::new(|| Ok(Secret::new(*Zeroizing::new(entropy::random::<32>()?))))?;
+    let nonce = entropy::random()?;
+    let (wrapped, commitment) =
+        memory::clean(|| (wrap(&root.key, &secret, &wrapping, &nonce), commitment(&secret).to_vec()));
     loop {
         let id = entropy::number()?;
         let stored = sql::run(
@@ -201,7 +206,7 @@ fn grant(key: &str, role: pg_sys::Oid, access: &str) -> Result<()> {
         .hint("SELECT airlock.create_scope(…) with \"clear\" or a mask for the column"));
     }
     let root = ensure_initialised()?;
-    let mac = root.key.catalog_key().mac("grant", &[&key.uuid, name.as_bytes(), access.as_bytes()]).to_vec();
+    let mac = root.catalog_key().mac("grant", &[&key.uuid, name.as_bytes(), access.as_bytes()]).to_vec();
     sql::run(
         "INSERT INTO airlock_catalog.key_grant (key_no, role, access, mac) VALUES ($1, $2::pg_catalog.regrole, $3, $4)
          ON CONFLICT (key_no, role, access) DO UPDATE SET mac = EXCLUDED.mac",

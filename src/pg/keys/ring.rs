@@ -5,6 +5,7 @@ mod load;
 
 pub use load::column_items;
 
+use super::memory::Locked;
 use super::{entropy, root};
 use crate::pg::shared;
 use crate::pg::sys::role_name;
@@ -69,8 +70,11 @@ pub struct SealVersion {
     /// The key it belongs to.
     pub key: Rc<KeyInfo>,
     /// The sealing key.
-    pub seal: SealKey,
+    pub seal: Locked<SealKey>,
 }
+
+/// The log key and the chain key of a version.
+pub type LogKeys = Locked<(LogKey, ChainKey)>;
 
 #[derive(Default)]
 struct Ring {
@@ -82,9 +86,9 @@ struct Ring {
     verified: HashMap<i32, Rc<ColumnInfo>>,
     seals: HashMap<u32, Rc<SealVersion>>,
     actives: HashMap<i32, u32>,
-    matches: HashMap<i32, Rc<MatchKey>>,
-    masks: HashMap<([u8; 16], u32), Rc<MaskKey>>,
-    logs: HashMap<u32, Rc<(LogKey, ChainKey)>>,
+    matches: HashMap<i32, Rc<Locked<MatchKey>>>,
+    masks: HashMap<([u8; 16], u32), Rc<Locked<MaskKey>>>,
+    logs: HashMap<u32, Rc<LogKeys>>,
     allowed: HashMap<(i32, u32, bool), bool>,
 }
 
@@ -93,7 +97,7 @@ use load::{load, ColumnRow, VersionRow};
 thread_local! {
     static RING: RefCell<Option<Ring>> = const { RefCell::new(None) };
     static RIGHTS_MOVED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-    static CARRIER: RefCell<Option<(u32, Rc<CarrierKey>)>> = const { RefCell::new(None) };
+    static CARRIER: RefCell<Option<(u32, Rc<Locked<CarrierKey>>)>> = const { RefCell::new(None) };
 }
 
 /// Runs `f` on a ring that is as new as the shared generation.
@@ -173,7 +177,7 @@ pub fn number(typmod: i32) -> Result<Option<Number>> {
             key.ok_or_else(|| Error::new(Kind::Corrupt, "an encrypted column names a key that does not exist"))?;
         let (number, tag_bytes) = (typmod.to_be_bytes(), [row.tag_bytes]);
         let items = column_items(&number, &row.uuid, &key.uuid, &tag_bytes);
-        if !root::root()?.key.catalog_key().verify("column", &items, &row.mac) {
+        if !root::root()?.catalog_key().verify("column", &items, &row.mac) {
             return Err(Error::new(
                 Kind::NotAuthentic,
                 format!("the catalog row of encrypted column {typmod} was changed"),
@@ -252,7 +256,7 @@ pub fn seal_version(version_id: u32) -> Result<Rc<SealVersion>> {
         })?;
         let key = ring.keys.values().find(|k| k.uuid == row.owner).cloned();
         let key = key.ok_or_else(|| Error::new(Kind::Corrupt, "a key version names a key that does not exist"))?;
-        let seal = SealKey::derive(&open(ring, &row)?);
+        let seal = Locked::new(|| Ok(SealKey::derive(&open(ring, &row)?)))?;
         let version = Rc::new(SealVersion { version_id, key, seal });
         ring.seals.insert(version_id, version.clone());
         Ok(version)
@@ -268,20 +272,20 @@ pub fn key_of_version(version_id: u32) -> Result<Option<Rc<KeyInfo>>> {
 }
 
 /// The key of the match tags.
-pub fn match_key(key: &KeyInfo) -> Result<Rc<MatchKey>> {
+pub fn match_key(key: &KeyInfo) -> Result<Rc<Locked<MatchKey>>> {
     with(|ring| {
         if let Some(k) = ring.matches.get(&key.key_no) {
             return Ok(k.clone());
         }
         let row = active(ring, &key.uuid, Use::Match)?;
-        let made = Rc::new(MatchKey::derive(&open(ring, &row)?));
+        let made = Rc::new(Locked::new(|| Ok(MatchKey::derive(&open(ring, &row)?)))?);
         ring.matches.insert(key.key_no, made.clone());
         Ok(made)
     })
 }
 
 /// A sub-processor's mask key, in the version that the rule pins.
-pub fn mask_key(owner: &[u8; 16], version: u32) -> Result<Rc<MaskKey>> {
+pub fn mask_key(owner: &[u8; 16], version: u32) -> Result<Rc<Locked<MaskKey>>> {
     with(|ring| {
         if let Some(k) = ring.masks.get(&(*owner, version)) {
             return Ok(k.clone());
@@ -290,14 +294,14 @@ pub fn mask_key(owner: &[u8; 16], version: u32) -> Result<Rc<MaskKey>> {
         let row = rows.find(|v| v.owner == *owner && v.usage == Use::Mask && v.version == version).cloned();
         let row =
             row.ok_or_else(|| Error::new(Kind::KeyVersion, "the mask key version of this rule does not exist"))?;
-        let made = Rc::new(MaskKey::derive(&open(ring, &row)?));
+        let made = Rc::new(Locked::new(|| Ok(MaskKey::derive(&open(ring, &row)?)))?);
         ring.masks.insert((*owner, version), made.clone());
         Ok(made)
     })
 }
 
 /// The log key and the chain key: of the version asked for, or the active one. Returns the version.
-pub fn log_key(version: Option<u32>) -> Result<(u32, Rc<(LogKey, ChainKey)>)> {
+pub fn log_key(version: Option<u32>) -> Result<(u32, Rc<LogKeys>)> {
     with(|ring| {
         let row = match version {
             Some(n) => ring.versions.iter().find(|v| v.usage == Use::Log && v.version == n).cloned(),
@@ -307,8 +311,10 @@ pub fn log_key(version: Option<u32>) -> Result<(u32, Rc<(LogKey, ChainKey)>)> {
         if let Some(k) = ring.logs.get(&row.version) {
             return Ok((row.version, k.clone()));
         }
-        let secret = open(ring, &row)?;
-        let made = Rc::new((LogKey::derive(&secret), ChainKey::derive(&secret)));
+        let made = Rc::new(Locked::new(|| {
+            let secret = open(ring, &row)?;
+            Ok((LogKey::derive(&secret), ChainKey::derive(&secret)))
+        })?);
         ring.logs.insert(row.version, made.clone());
         Ok((row.version, made))
     })
@@ -351,7 +357,7 @@ fn may(key: &KeyInfo, role: pg_sys::Oid, matching: bool) -> Result<()> {
             }
             let name = role_name(*grantee);
             let items: [&[u8]; 3] = [&key.uuid, name.as_bytes(), access.as_bytes()];
-            if !root::root()?.key.catalog_key().verify("grant", &items, mac) {
+            if !root::root()?.catalog_key().verify("grant", &items, mac) {
                 return Err(Error::new(
                     Kind::NotAuthentic,
                     format!("the catalog row of a grant on key \"{}\" was changed", key.name),
@@ -406,14 +412,13 @@ pub fn drop_stale() {
 }
 
 /// This backend's ephemeral key for carriers, made on first use and never leaving the process.
-pub fn carrier_key() -> Result<Rc<CarrierKey>> {
+pub fn carrier_key() -> Result<Rc<Locked<CarrierKey>>> {
     let pid = std::process::id();
     let cached = CARRIER.with(|c| c.borrow().as_ref().filter(|(p, _)| *p == pid).map(|(_, k)| k.clone()));
     if let Some(key) = cached {
         return Ok(key);
     }
-    let bytes = zeroize::Zeroizing::new(entropy::random::<32>()?);
-    let key = Rc::new(CarrierKey::new(&bytes));
+    let key = Rc::new(Locked::new(|| Ok(CarrierKey::new(&zeroize::Zeroizing::new(entropy::random::<32>()?))))?);
     CARRIER.with(|c| c.replace(Some((pid, key.clone()))));
     Ok(key)
 }

@@ -1,23 +1,32 @@
-//! The root key: read from where `airlock.root_key_source` says, checked against the stored check value, never made
-//! here. Each backend reads it itself when it first needs a key, so a repaired source unlocks without a restart.
-#![allow(unsafe_code)] // ◆ geteuid
+//! The root key as a backend uses it: checked against the stored check value, kept until keys, scopes or the setting
+//! change, never made here. A source that is repaired unlocks without a restart. Where it is read from: `source`; who may
+//! run a command for it, and when: `turns`.
 
-use super::rotation;
+use super::memory::{self, Locked};
+use super::turns::{self, Wanted};
+use super::{command, rotation, source};
 use crate::pg::sys::scan;
 use crate::pg::{gucs, shared};
 use crate::pure::error::{Error, Kind, Result};
-use crate::pure::keyring::RootKey;
+use crate::pure::key_source::KeySource;
+use crate::pure::keyring::{CatalogKey, RootKey};
 use std::cell::RefCell;
-use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
-use zeroize::Zeroizing;
 
 /// The root key and its generation in this database; 0 while none is stored yet.
 pub struct Root {
     /// The key.
-    pub key: RootKey,
+    pub key: Locked<RootKey>,
     /// Generation it has in `airlock_catalog.root_key`, 0 when that table is still empty.
     pub generation: u32,
+    catalog: Locked<CatalogKey>,
+}
+
+impl Root {
+    /// The key that authenticates rows of the catalog.
+    pub fn catalog_key(&self) -> &CatalogKey {
+        &self.catalog
+    }
 }
 
 /// What is kept: the generation and the source it was read under.
@@ -27,8 +36,10 @@ thread_local! {
     static ROOT: RefCell<Cached> = const { RefCell::new(None) };
 }
 
-/// Largest key file that is read: 32 bytes as hex or base64, with some white space.
-const MOST: u64 = 1024;
+/// In the postmaster, while libraries are preloaded: memory for a key that all processes share.
+pub fn init() {
+    memory::init(command::at_exit);
+}
 
 /// The root key, checked. AL001 when there is none, it cannot be read, or it is not the one this database was set up
 /// with.
@@ -50,10 +61,10 @@ pub fn root() -> Result<Rc<Root>> {
     if let Some(root) = cached {
         return Ok(root);
     }
-    let key = read(&source)?;
-    let generation_of_key = check(&key)?;
-    let (key, generation_of_key) = rotation::follow(key, generation_of_key)?;
-    let root = Rc::new(Root { key, generation: generation_of_key });
+    let (key, found) = current(&source)?;
+    let (key, generation_of_key) = rotation::follow(key, found)?;
+    let catalog = Locked::new(|| Ok(key.catalog_key()))?;
+    let root = Rc::new(Root { key, generation: generation_of_key, catalog });
     ROOT.with(|r| r.replace(Some((generation, source, root.clone()))));
     Ok(root)
 }
@@ -69,75 +80,64 @@ pub fn drop_stale() {
     });
 }
 
+/// The key of a source, and its generation. Files are read each time; of a command's output what all share is used, and
+/// the command is asked again when that is not this database's key.
+pub(super) fn current(text: &str) -> Result<(Locked<RootKey>, u32)> {
+    let source = KeySource::parse(text)?;
+    if !source.runs_command() {
+        let key = source::read(&source)?;
+        let generation = check(&key)?;
+        return Ok((key, generation));
+    }
+    let found = turns::ask(text, &source, Wanted::Any)?;
+    let key = source::key(&found.text)?;
+    if let Ok(generation) = check(&key) {
+        return Ok((key, generation));
+    }
+    let found = turns::ask(text, &source, Wanted::NotOf(found.turn))?;
+    let key = source::key(&found.text)?;
+    let generation = check(&key)?;
+    Ok((key, generation))
+}
+
+/// Reads the key of a source as it is now, whatever this session or another remembers; a command is run each time. It is
+/// not compared with the check value.
+///
+/// # Errors
+/// `AL001`.
+pub fn read(source: &str) -> Result<Locked<RootKey>> {
+    source::read(&KeySource::parse(source)?)
+}
+
+/// Whether the source gives a key these days: as [`read`], but a command is run at most once in ten seconds, by
+/// whomever.
+///
+/// # Errors
+/// `AL001`.
+pub fn probe(text: &str) -> Result<()> {
+    let source = KeySource::parse(text)?;
+    match source.runs_command() {
+        true => turns::ask(text, &source, Wanted::Fresh).map(|_| ()),
+        false => source::read(&source).map(|_| ()),
+    }
+}
+
+/// Forgets the root key, here and in the memory that all processes share: whoever needs it next asks the source. What
+/// other sessions hold of their own they drop when the shared generation moves.
+pub fn forget() {
+    ROOT.with(|r| r.replace(None));
+    turns::forget();
+}
+
 /// The error for everything that needs the library preloaded.
 pub fn not_preloaded() -> Error {
     Error::new(Kind::LogUnavailable, "pg_airlock is not preloaded")
         .hint("add pg_airlock to shared_preload_libraries in postgresql.conf and restart the server")
 }
 
-fn locked(message: impl Into<String>) -> Error {
-    Error::new(Kind::Locked, message).hint("see SELECT * FROM airlock.doctor()")
-}
-
-/// Reads the key from its source. Only `file:` exists so far; the file must be a regular file that nobody but its owner
-/// can read, and the owner must be the server's user or root.
-pub fn read(source: &str) -> Result<RootKey> {
-    if source.is_empty() {
-        return Err(Error::new(Kind::Locked, "there is no root key")
-            .detail("the setting airlock.root_key_source is empty")
-            .hint("put 32 random bytes into a file that only the server's user can read (openssl rand -hex 32), set airlock.root_key_source = 'file:/path' and reload"));
-    }
-    let Some(path) = source.strip_prefix("file:") else {
-        return Err(locked("airlock.root_key_source has an unknown kind").detail("known kinds: file:/absolute/path"));
-    };
-    if !path.starts_with('/') {
-        return Err(locked("airlock.root_key_source must name an absolute path, file:/…"));
-    }
-    use std::io::Read;
-    let unreadable =
-        |e: std::io::Error| locked(format!("the root key file cannot be read: {}", e.kind())).detail(path.to_string());
-    // opened first and then looked at, so that what is checked is what is read; no wait on a FIFO
-    let file = {
-        use std::os::unix::fs::OpenOptionsExt;
-        std::fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
-            .open(path)
-            .map_err(unreadable)?
-    };
-    let facts = file.metadata().map_err(unreadable)?;
-    if !facts.is_file() {
-        return Err(locked("the root key source is not a regular file").detail(path.to_string()));
-    }
-    // SAFETY: geteuid always succeeds.
-    check_owner(path, facts.uid(), unsafe { libc::geteuid() })?;
-    if facts.mode() & 0o077 != 0 {
-        return Err(Error::new(Kind::Locked, "the root key file can be read by group or others")
-            .detail(format!("{path} has mode {:04o}", facts.mode() & 0o7777))
-            .hint(format!("chmod 0400 {path}")));
-    }
-    if facts.len() > MOST {
-        return Err(locked("the root key file is too large to hold a key").detail(path.to_string()));
-    }
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MOST as usize + 1));
-    file.take(MOST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    RootKey::parse(&bytes)
-}
-
-/// AL001 unless the key file belongs to the server's effective user or to root: any other owner could put another key
-/// there, or read it and pass it on.
-fn check_owner(path: &str, owner: u32, server: u32) -> Result<()> {
-    if owner == server || owner == 0 {
-        return Ok(());
-    }
-    Err(Error::new(Kind::Locked, "the root key file belongs to another user")
-        .detail(format!("{path} belongs to user id {owner}; the server runs as user id {server}"))
-        .hint(format!("chown {server} {path}, and take the key for known to its owner until now")))
-}
-
 /// Finds the generation whose check value this key has, the newest or an older one; 0 when none is stored yet.
 pub fn check(key: &RootKey) -> Result<u32> {
-    let mine = key.check_value();
+    let mine = memory::clean(|| key.check_value());
     let (mut any, mut found, mut newest) = (false, None, 0);
     scan::table("root_key", |row| {
         any = true;
@@ -157,20 +157,5 @@ pub fn check(key: &RootKey) -> Result<u32> {
             .hint(
                 "point airlock.root_key_source at the root key this database was set up with; nothing has been changed",
             )),
-    }
-}
-
-#[cfg(any(test, feature = "pg_test"))]
-#[pgrx::pg_schema]
-#[allow(clippy::unwrap_used)] // reason: a test fails by panicking
-mod tests {
-    use pgrx::prelude::*;
-
-    #[pg_test]
-    fn keys_root_key_file_belongs_to_the_server_or_root() {
-        assert!(super::check_owner("/k", 26, 26).is_ok());
-        assert!(super::check_owner("/k", 0, 26).is_ok());
-        let error = super::check_owner("/k", 1000, 26).err().unwrap();
-        assert!(error.kind == crate::pure::error::Kind::Locked);
     }
 }

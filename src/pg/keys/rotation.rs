@@ -5,6 +5,7 @@
 //! key from `airlock.root_key_source` goes on to the new one, and nothing stands still between the rotation's commit and the
 //! change of the setting. A row that was changed, or a source that cannot be read, locks.
 
+use super::memory::{self, Locked};
 use super::root::{self, Root};
 use super::{entropy, ring};
 use crate::pg::admin::act;
@@ -66,7 +67,7 @@ fn source_mac(key: &RootKey, generation: u32, check_value: &[u8], source: &str) 
 ///
 /// # Errors
 /// AL001 when the next one names none, it cannot be read, or holds another key; AL003 when its row was changed.
-pub fn follow(mut key: RootKey, mut generation: u32) -> Result<(RootKey, u32)> {
+pub fn follow(mut key: Locked<RootKey>, mut generation: u32) -> Result<(Locked<RootKey>, u32)> {
     if generation == 0 {
         return Ok((key, generation));
     }
@@ -97,11 +98,11 @@ pub fn follow(mut key: RootKey, mut generation: u32) -> Result<(RootKey, u32)> {
             )
             .hint("point airlock.root_key_source at the root key of the newest generation, and reload"));
         }
-        let found = root::read(source).map_err(|e| {
+        let (found, its) = root::current(source).map_err(|e| {
             let why = e.detail.map_or(e.message.clone(), |detail| format!("{}: {detail}", e.message));
             replaced(format!("That one should be at {source}. There: {why}."))
         })?;
-        if !found.matches(&next.check_value) {
+        if its != next.generation {
             return Err(replaced(format!("What is at {source} is another key.")));
         }
         (key, generation) = (found, next.generation);
@@ -198,11 +199,13 @@ fn versions(old: &Root, new: &RootKey, generation: u32) -> Result<()> {
         if wrapping.root_generation != old.generation {
             return Err(refused(&format!("is wrapped by root key generation {}", wrapping.root_generation)));
         }
-        let secret = unwrap(&old.key, &wrapped, &wrapping).map_err(|_| refused("does not authenticate"))?;
-        if !is_committed(&secret, &commitment) {
-            return Err(refused("is not the one that its row commits to"));
-        }
-        let wrapped = wrap(new, &secret, &Wrapping { root_generation: generation, ..wrapping }, &entropy::random()?);
+        let wrapped = memory::clean(|| {
+            let secret = unwrap(&old.key, &wrapped, &wrapping).map_err(|_| refused("does not authenticate"))?;
+            if !is_committed(&secret, &commitment) {
+                return Err(refused("is not the one that its row commits to"));
+            }
+            Ok(wrap(new, &secret, &Wrapping { root_generation: generation, ..wrapping }, &entropy::random()?))
+        })?;
         sql::run(
             "UPDATE airlock_catalog.key_version SET wrapped = $2, root_generation = $3 WHERE version_id = $1",
             &[arg(id), arg(wrapped), arg(generation as i32)],
@@ -240,7 +243,7 @@ fn columns(old: &Root, new: &RootKey, keys: &HashMap<i32, (String, [u8; 16])>) -
         let (_, key) = keys.get(&key_no).ok_or_else(changed)?;
         let (no, width) = (number.to_be_bytes(), [tag_bytes as u8]);
         let items = ring::column_items(&no, &uuid, key, &width);
-        if !old.key.catalog_key().verify("column", &items, &mac) {
+        if !old.catalog_key().verify("column", &items, &mac) {
             return Err(changed());
         }
         let mac = new.catalog_key().mac("column", &items).to_vec();
@@ -267,9 +270,9 @@ fn grants(old: &Root, new: &RootKey, keys: &HashMap<i32, (String, [u8; 16])>) ->
             sql::run(&format!("DELETE FROM airlock_catalog.key_grant {here}"), &place())?;
             continue;
         };
-        let found = keys.get(&key_no).filter(|(_, uuid)| {
-            old.key.catalog_key().verify("grant", &[uuid, name.as_bytes(), access.as_bytes()], &mac)
-        });
+        let found = keys
+            .get(&key_no)
+            .filter(|(_, uuid)| old.catalog_key().verify("grant", &[uuid, name.as_bytes(), access.as_bytes()], &mac));
         let Some((_, uuid)) = found else {
             let key = keys.get(&key_no).map_or("?", |(key, _)| key);
             let (revoke, text) = (format!("airlock.revoke_{access}"), format!("{}, {}", literal(key), literal(&name)));

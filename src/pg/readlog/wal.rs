@@ -9,7 +9,6 @@
 use crate::pg::keys::{entropy, ring};
 use crate::pg::sys::compat;
 use crate::pure::error::{Error, Kind, Result};
-use crate::pure::keyring::{ChainKey, LogKey};
 use crate::pure::record::{self, Record, MAX_RECORD};
 use pgrx::{check_for_interrupts, pg_sys};
 use std::ffi::{c_char, c_int};
@@ -48,7 +47,7 @@ extern "C-unwind" {
 /// be written in an aborted transaction and at exit.
 pub struct Sealer {
     version: u32,
-    keys: Rc<(LogKey, ChainKey)>,
+    keys: Rc<ring::LogKeys>,
     database: u32,
     system: u64,
 }

@@ -1,6 +1,7 @@
 //! What the ring knows of sealing versions apart from their keys: which key they are of, and in which state.
 
 use super::{open, with, SealVersion};
+use crate::pg::keys::memory::Locked;
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::{SealKey, Use, VersionState};
 use std::rc::Rc;
@@ -33,7 +34,7 @@ pub fn to_replace(version_id: u32) -> Result<Rc<SealVersion>> {
         let key = ring.keys.values().find(|k| k.uuid == row.owner).cloned();
         let key = key.ok_or_else(|| Error::new(Kind::Corrupt, "a key version names a key that does not exist"))?;
         row.state = VersionState::DecryptOnly;
-        let seal = SealKey::derive(&open(ring, &row)?);
+        let seal = Locked::new(|| Ok(SealKey::derive(&open(ring, &row)?)))?;
         // not kept: whoever reads must go on being refused
         Ok(Some(Rc::new(SealVersion { version_id, key, seal })))
     })?;

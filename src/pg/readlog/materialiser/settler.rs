@@ -10,7 +10,6 @@ use crate::pg::readlog::wal;
 use crate::pg::sys::{self, scan};
 use crate::pure::chain;
 use crate::pure::error::{Error, Kind, Result};
-use crate::pure::keyring::{ChainKey, LogKey};
 use crate::pure::record::{self, Record, RecordKind, StatementId};
 use crate::pure::seam::{Place, Seam};
 use pgrx::{pg_sys, Spi};
@@ -30,7 +29,7 @@ const FRESH: &str = "5 seconds";
 /// … so the worker keeps away from the log's table for so long.
 const GRACE: Duration = Duration::from_secs(3);
 
-type Keys = Rc<(LogKey, ChainKey)>;
+type Keys = Rc<ring::LogKeys>;
 
 /// What to do after the turn's transaction has committed.
 #[derive(Default)]
