@@ -28,7 +28,7 @@ CREATE FUNCTION airlock.unlock() RETURNS void
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_unlock';
 
 ---------------------------------------------------------------- encrypted columns (run as the caller, who must own the table)
-CREATE FUNCTION airlock.encrypt_column(relation regclass, column_name name, key text, searchable boolean DEFAULT false) RETURNS void
+CREATE FUNCTION airlock.encrypt_column(relation regclass, column_name name, key text, searchable boolean DEFAULT false, "unique" boolean DEFAULT false) RETURNS void
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypt_column';
 CREATE FUNCTION airlock.decrypt_column(relation regclass, column_name name) RETURNS void
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_decrypt_column';
@@ -36,6 +36,24 @@ CREATE FUNCTION airlock.decrypt_column(relation regclass, column_name name) RETU
 CREATE PROCEDURE airlock.reencrypt(relation regclass, column_name name DEFAULT NULL, batch_rows integer DEFAULT 10000,
     rows_per_second integer DEFAULT NULL, max_lag_mb integer DEFAULT NULL)
   LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_reencrypt';
+-- for the owner of the table, and for administrators
+CREATE FUNCTION airlock.verify_column(relation regclass, column_name name, OUT ok boolean, OUT part regclass, OUT sqlstate text,
+    OUT count bigint, OUT first tid[], OUT message text) RETURNS SETOF record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_verify_column';
+CREATE FUNCTION airlock.nonce_audit(relation regclass, column_name name DEFAULT NULL, OUT ok boolean, OUT checked bigint, OUT repeated bigint,
+    OUT copies bigint, OUT most_per_n1 bigint, OUT places text[], OUT message text) RETURNS SETOF record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_nonce_audit';
+CREATE FUNCTION airlock.scrub(relation regclass, OUT part regclass, OUT pages bigint, OUT rewritten bigint, OUT dead bigint, OUT held bigint,
+    OUT dropped bigint, OUT clean boolean, OUT lsn pg_lsn, OUT done_at timestamptz, OUT todo text) RETURNS SETOF record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_scrub';
+
+CREATE PROCEDURE airlock.encrypt_column_online(relation regclass, column_name name, key text, searchable boolean DEFAULT false,
+    "unique" boolean DEFAULT false, batch_rows integer DEFAULT 10000, rows_per_second integer DEFAULT NULL, max_lag_mb integer DEFAULT NULL,
+    swap boolean DEFAULT true)
+  LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypt_column_online';
+-- its trigger: seals what the row holds anyway into a column of the row, so anybody may attach it
+CREATE FUNCTION airlock.seal_twin() RETURNS trigger
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_seal_twin';
 
 ---------------------------------------------------------------- sub-processors
 CREATE FUNCTION airlock.create_subprocessor(name text, role regrole, legal_name text, contract text, purposes text[],

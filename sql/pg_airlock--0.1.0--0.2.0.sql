@@ -22,6 +22,7 @@ ALTER TABLE airlock_catalog.rule DROP CONSTRAINT IF EXISTS rule_scope_fkey;
 ALTER TABLE airlock_catalog.key ADD COLUMN normalise text NOT NULL DEFAULT 'none' CHECK (normalise IN ('none', 'lower', 'digits'));
 ALTER TABLE airlock_catalog.encrypted_column ADD COLUMN tag_bytes integer NOT NULL DEFAULT 8 CHECK (tag_bytes IN (8, 16));
 DROP FUNCTION airlock.create_key(text, text, integer);
+DROP FUNCTION airlock.encrypt_column(regclass, name, text, boolean);
 CREATE FUNCTION airlock.create_key(name text, plaintext_type text DEFAULT 'text', pad integer DEFAULT 16, normalise text DEFAULT 'none') RETURNS integer
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_create_key';
 
@@ -78,6 +79,39 @@ SELECT j.kind, j.relation, nullif(j.column_name, '') AS "column",
         AND l.objid = j.relation AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
  WHERE pg_catalog.pg_has_role('airlock_admin', 'USAGE') OR pg_catalog.pg_has_role(c.relowner, 'USAGE')
  ORDER BY j.updated_at DESC;
+
+-- since when a column is encrypted
+ALTER TABLE airlock_catalog.encrypted_column
+  ADD COLUMN encrypted_at timestamptz, ADD COLUMN encrypted_lsn pg_lsn, ADD COLUMN scrubbed_at timestamptz, ADD COLUMN scrubbed_lsn pg_lsn;
+CREATE OR REPLACE VIEW airlock.encrypted_columns AS
+SELECT a.attrelid::regclass AS relation, a.attname AS "column", k.name AS key, k.plaintext_type,
+       a.atttypid = 'airlock.encrypted_eq'::regtype AS searchable, a.atttypmod AS column_no,
+       e.encrypted_at, e.encrypted_lsn, e.scrubbed_at, e.scrubbed_lsn
+  FROM pg_catalog.pg_attribute a
+  JOIN pg_catalog.pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'm')
+  LEFT JOIN airlock_catalog.encrypted_column e ON e.column_no = a.atttypmod
+  LEFT JOIN airlock_catalog.key k ON k.key_no = e.key_no
+ WHERE a.atttypid IN ('airlock.encrypted'::regtype, 'airlock.encrypted_eq'::regtype) AND NOT a.attisdropped;
+
+-- what looks through whole columns and tables
+CREATE FUNCTION airlock.verify_column(relation regclass, column_name name, OUT ok boolean, OUT part regclass, OUT sqlstate text,
+    OUT count bigint, OUT first tid[], OUT message text) RETURNS SETOF record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_verify_column';
+CREATE FUNCTION airlock.nonce_audit(relation regclass, column_name name DEFAULT NULL, OUT ok boolean, OUT checked bigint, OUT repeated bigint,
+    OUT copies bigint, OUT most_per_n1 bigint, OUT places text[], OUT message text) RETURNS SETOF record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_nonce_audit';
+CREATE FUNCTION airlock.scrub(relation regclass, OUT part regclass, OUT pages bigint, OUT rewritten bigint, OUT dead bigint, OUT held bigint,
+    OUT dropped bigint, OUT clean boolean, OUT lsn pg_lsn, OUT done_at timestamptz, OUT todo text) RETURNS SETOF record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_scrub';
+CREATE FUNCTION airlock.encrypt_column(relation regclass, column_name name, key text, searchable boolean DEFAULT false, "unique" boolean DEFAULT false) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypt_column';
+CREATE PROCEDURE airlock.encrypt_column_online(relation regclass, column_name name, key text, searchable boolean DEFAULT false,
+    "unique" boolean DEFAULT false, batch_rows integer DEFAULT 10000, rows_per_second integer DEFAULT NULL, max_lag_mb integer DEFAULT NULL,
+    swap boolean DEFAULT true)
+  LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypt_column_online';
+-- its trigger: seals what the row holds anyway into a column of the row, so anybody may attach it
+CREATE FUNCTION airlock.seal_twin() RETURNS trigger
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_seal_twin';
 
 -- from here on as in a fresh installation: sql/equality.sql
 -- Equality of encrypted columns. encrypted_eq compares by match tag; encrypted has = and <> only to say what to do instead.
@@ -170,8 +204,11 @@ BEGIN
   END LOOP;
 END
 $grants$;
-GRANT EXECUTE ON FUNCTION airlock.encrypt_column(regclass, name, text, boolean), airlock.decrypt_column(regclass, name) TO PUBLIC;
-GRANT EXECUTE ON PROCEDURE airlock.reencrypt(regclass, name, integer, integer, integer) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION airlock.encrypt_column(regclass, name, text, boolean, boolean), airlock.decrypt_column(regclass, name) TO PUBLIC;
+GRANT EXECUTE ON PROCEDURE airlock.reencrypt(regclass, name, integer, integer, integer),
+  airlock.encrypt_column_online(regclass, name, text, boolean, boolean, integer, integer, integer, boolean) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION airlock.seal_twin() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION airlock.verify_column(regclass, name), airlock.nonce_audit(regclass, name), airlock.scrub(regclass) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
   airlock.create_key(text, text, integer, text), airlock.grant_decrypt(text, regrole), airlock.revoke_decrypt(text, regrole),
   airlock.grant_match(text, regrole), airlock.revoke_match(text, regrole),

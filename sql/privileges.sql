@@ -27,8 +27,11 @@ BEGIN
   END LOOP;
 END
 $grants$;
-GRANT EXECUTE ON FUNCTION airlock.encrypt_column(regclass, name, text, boolean), airlock.decrypt_column(regclass, name) TO PUBLIC;
-GRANT EXECUTE ON PROCEDURE airlock.reencrypt(regclass, name, integer, integer, integer) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION airlock.encrypt_column(regclass, name, text, boolean, boolean), airlock.decrypt_column(regclass, name) TO PUBLIC;
+GRANT EXECUTE ON PROCEDURE airlock.reencrypt(regclass, name, integer, integer, integer),
+  airlock.encrypt_column_online(regclass, name, text, boolean, boolean, integer, integer, integer, boolean) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION airlock.seal_twin() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION airlock.verify_column(regclass, name), airlock.nonce_audit(regclass, name), airlock.scrub(regclass) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
   airlock.create_key(text, text, integer, text), airlock.grant_decrypt(text, regrole), airlock.revoke_decrypt(text, regrole),
   airlock.grant_match(text, regrole), airlock.revoke_match(text, regrole),

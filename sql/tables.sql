@@ -43,7 +43,12 @@ CREATE TABLE airlock_catalog.encrypted_column (
   mac        bytea NOT NULL,
   created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
   -- bytes of a match tag: 16 for unique columns
-  tag_bytes  integer NOT NULL DEFAULT 8 CHECK (tag_bytes IN (8, 16))
+  tag_bytes  integer NOT NULL DEFAULT 8 CHECK (tag_bytes IN (8, 16)),
+  -- of an existing column: backups from before hold its plaintext; and since when pg_statistic holds it no more
+  encrypted_at  timestamptz,
+  encrypted_lsn pg_lsn,
+  scrubbed_at   timestamptz,
+  scrubbed_lsn  pg_lsn
 );
 
 CREATE TABLE airlock_catalog.key_grant (

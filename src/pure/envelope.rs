@@ -111,6 +111,13 @@ pub struct Header<'a> {
     sealed: &'a [u8],
 }
 
+impl Header<'_> {
+    /// What makes this sealing under its key version unlike every other. Not secret: it is stored in the clear.
+    pub fn nonce(&self) -> &[u8; NONCE] {
+        self.nonce
+    }
+}
+
 /// Reads the structure of a stored value; needs no key.
 ///
 /// # Errors

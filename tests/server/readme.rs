@@ -180,7 +180,7 @@ fn the_operations_page_does_what_it_says() {
     std::fs::write(&path, "5a".repeat(32)).expect("write a root key");
     crate::cluster::give(&path, 0o400);
     let page = page.replace("/etc/pg_airlock", &cluster.dir.display().to_string());
-    let (used, removed) = page.split_at(page.find("## 10. Uninstall").expect("it ends with how to uninstall"));
+    let (used, removed) = page.split_at(page.find("## 11. Uninstall").expect("it ends with how to uninstall"));
     let wrong = differences(&cluster, used);
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     // and at the end all of it has happened

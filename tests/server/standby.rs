@@ -10,7 +10,7 @@ use crate::protocol::Answer;
 const READ: &str = "SELECT id FROM acme.customers";
 
 /// A standby of a running cluster that receives its WAL as it is written.
-fn streaming(primary: &Cluster) -> Cluster {
+pub fn streaming(primary: &Cluster) -> Cluster {
     let mut standby = primary.standby();
     // as docs/operations.md says: what the log has not settled is still there on the day of promotion
     standby.set("wal_keep_size", "1GB");
@@ -23,7 +23,7 @@ fn streaming(primary: &Cluster) -> Cluster {
 }
 
 /// Waits until the standby has on disk, and has replayed, what the primary has flushed by now.
-fn caught_up(primary: &Cluster, standby: &Cluster) {
+pub fn caught_up(primary: &Cluster, standby: &Cluster) {
     let flushed = primary.admin("SELECT pg_current_wal_flush_lsn()").value();
     let sql = format!("SELECT pg_last_wal_receive_lsn() >= '{flushed}' AND pg_last_wal_replay_lsn() >= '{flushed}'");
     eventually("the standby has caught up", || (standby.admin(&sql).value() == "t").then_some(()));

@@ -16,7 +16,9 @@ pub mod equality;
 pub mod held;
 pub mod inout;
 pub mod needle;
+pub mod scan;
 pub mod search;
+pub mod twin;
 pub mod value;
 
 #[cfg(any(test, feature = "pg_test"))]
@@ -182,6 +184,25 @@ fn open(column: &ColumnInfo, bytes: &[u8]) -> Result<Value> {
 /// AL003 when the typmod names no column, or the value is not of that column; AL001, AL002 by the state of the keys.
 pub fn open_value(bytes: &[u8], typmod: i32) -> Result<Value> {
     open(&*column_of(typmod)?, bytes)
+}
+
+/// Opens a stored value of this column and throws it away: whether it is authentic here, and of the right type. Checks
+/// no right, for nothing is shown.
+///
+/// # Errors
+/// AL003, its DETAIL says what is wrong, as does that of AL002; AL001.
+pub fn authenticate(column: &ColumnInfo, bytes: &[u8], form: Form) -> Result<()> {
+    let header = envelope::parse(bytes)?;
+    check_form(bytes, form)?;
+    let version = ring::seal_version(header.version_id)?;
+    if version.key.key_no != column.key.key_no {
+        return Err(Error::new(Kind::NotAuthentic, "ciphertext does not authenticate here").detail(format!(
+            "It is sealed under key \"{}\", not this column's: it was moved here.",
+            version.key.name
+        )));
+    }
+    let plain = envelope::open(bytes, &version.seal, &column.uuid, column.key.plain_type)?;
+    decode(column.key.plain_type, &plain, header.padded).map(|value| drop(Plain(value)))
 }
 
 /// The column that a typmod names. AL003 for a key's number, or when the call site knows none.

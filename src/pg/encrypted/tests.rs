@@ -303,11 +303,13 @@ mod tests {
         );
         assert_eq!(count("SELECT count(*) FROM pg_statistic WHERE starelid = 'plain'::regclass AND staattnum > 1"), 0);
         assert_eq!(text("SELECT col_description('plain'::regclass, 2)"), "a comment");
-        assert_eq!(count("SELECT count(*) FROM pg_class WHERE relname = 'plain_name'"), 0);
+        let index = "SELECT indexdef FROM pg_indexes WHERE indexname = 'plain_name'";
+        assert!(text(index).ends_with("(airlock.match_tag(name))"));
         assert_eq!(state("INSERT INTO plain (id, name) VALUES (200, NULL)"), "23502");
         Spi::run("INSERT INTO plain (id) VALUES (200)").unwrap();
         Spi::run("SELECT airlock.decrypt_column('plain', 'name')").unwrap();
         Spi::run("SELECT airlock.decrypt_column('plain', 'born')").unwrap();
+        assert!(text(index).ends_with("(name)"));
         assert_eq!(text("SELECT name || born::text FROM plain WHERE id = 1"), "name12000-01-02");
         assert_eq!(text("SELECT name FROM plain WHERE id = 200"), "none");
         assert_eq!(state("SELECT airlock.decrypt_column('plain', 'name')"), "55000");

@@ -5,6 +5,7 @@
 //! on. A job moves a position through the table, pass after pass, until a full pass finds nothing to do: what is done is
 //! read off the rows themselves, the position only saves time. So a crash, a cancel or a row that moved loses nothing.
 
+pub mod online;
 pub mod reencrypt;
 pub mod rewrite;
 pub mod row;

@@ -30,7 +30,7 @@ sql_function!(
     /// Errors: 25001 in a transaction block or function; 42501 not the owner; 55000 no encrypted column, or locks of others
     /// that do not end; 55006 another session is at it; AL001 to AL003 from keys and values, with the row's place.
     airlock_reencrypt,
-    |args| reencrypt(args)
+    reencrypt
 );
 
 fn reencrypt(args: Args) -> Result<()> {

@@ -111,6 +111,18 @@ impl Claim {
         self.as_owner(|| self.write(at, "done", None))
     }
 
+    /// Notes that it is done, whatever it noted last.
+    pub fn finish_as_is(&self) -> Result<()> {
+        self.as_owner(|| {
+            sql::run(
+                "UPDATE airlock_catalog.job SET state = 'done', phase = '', ended_at = pg_catalog.clock_timestamp()
+                  WHERE kind = $1 AND relation = $2::pg_catalog.regclass AND column_name = $3",
+                &[arg(self.kind), arg(self.relation), arg(self.column.clone())],
+            )
+            .map(drop)
+        })
+    }
+
     /// Notes why it ended.
     pub fn fail(&self, error: &Error) -> Result<()> {
         self.as_owner(|| {
@@ -150,6 +162,18 @@ impl Claim {
     fn as_owner<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
         switch::as_owner_of("job", || sql::settled(body))
     }
+}
+
+/// Whether a job of that kind on a table began and did not end well.
+pub fn unfinished(kind: &str, relation: pg_sys::Oid) -> Result<bool> {
+    let found = switch::as_owner_of("job", || {
+        sql::first(
+            "SELECT true FROM airlock_catalog.job j WHERE j.kind = $1 AND j.relation = $2::pg_catalog.regclass AND j.state <> 'done'",
+            &[arg(kind), arg(relation)],
+            |row| row.need::<bool>(1),
+        )
+    })?;
+    Ok(found.is_some())
 }
 
 impl Drop for Claim {

@@ -363,6 +363,27 @@ pub unsafe fn log_logical_message(prefix: &std::ffi::CStr, message: &[u8]) -> u6
     }
 }
 
+/// The next byte string of a sort of bytea; `None` at the end.
+///
+/// # Safety
+/// A sort of bytea that was performed.
+pub unsafe fn sorted_bytes(sort: *mut pg_sys::Tuplesortstate) -> Option<Vec<u8>> {
+    let (mut value, mut null, none) = (pg_sys::Datum::from(0), false, std::ptr::null_mut());
+    // SAFETY: as the caller promises. The value is a copy of the caller's in 15, the sort's own since 16.
+    unsafe {
+        #[cfg(feature = "pg15")]
+        let more = pg_sys::tuplesort_getdatum(sort, true, &mut value, &mut null, none);
+        #[cfg(not(feature = "pg15"))]
+        let more = pg_sys::tuplesort_getdatum(sort, true, false, &mut value, &mut null, none);
+        let bytes = more.then(|| super::varlena_bytes(value));
+        #[cfg(feature = "pg15")]
+        if more {
+            pg_sys::pfree(value.cast_mut_ptr());
+        }
+        bytes
+    }
+}
+
 /// In a query on `pg_auth_members AS a`: whether the member can use the role. Since 16 a grant may give neither its rights
 /// (INHERIT) nor the way into it (SET), only ADMIN OPTION: so is who created a role its member.
 #[cfg(feature = "pg15")]

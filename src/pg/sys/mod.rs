@@ -337,3 +337,15 @@ pub unsafe fn list<T>(list: *mut pg_sys::List) -> Vec<*mut T> {
     // SAFETY: elements 0 … length-1 are initialised.
     unsafe { (0..(*list).length as usize).map(|i| (*(*list).elements.add(i)).ptr_value.cast::<T>()).collect() }
 }
+
+/// The OIDs in a list of OIDs.
+///
+/// # Safety
+/// `list` is NULL or such a list, valid for the call.
+pub unsafe fn list_of_oids(list: *mut pg_sys::List) -> Vec<pg_sys::Oid> {
+    if list.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: elements 0 … length-1 are initialised.
+    unsafe { (0..(*list).length as usize).map(|i| (*(*list).elements.add(i)).oid_value).collect() }
+}

@@ -87,6 +87,16 @@ extern "C-unwind" {
         slot: *mut pg_sys::TupleTableSlot,
         command: pg_sys::CmdType::Type,
     );
+    /// `utils/adt/datum.c`; compares bytes, without a look into TOAST
+    #[link_name = "datumIsEqual"]
+    pub fn raw_datum_is_equal(a: pg_sys::Datum, b: pg_sys::Datum, by_value: bool, length: c_int) -> bool;
+    /// `catalog/pg_inherits.c`
+    #[link_name = "find_all_inheritors"]
+    fn raw_find_all_inheritors(
+        parent: pg_sys::Oid,
+        lock: pg_sys::LOCKMODE,
+        counts: *mut *mut pg_sys::List,
+    ) -> *mut pg_sys::List;
     /// `nodes/copyfuncs.c`
     #[link_name = "copyObjectImpl"]
     pub fn raw_copy_object(node: *const c_void) -> *mut c_void;
@@ -113,6 +123,18 @@ pub unsafe fn compute_stored_generated(
 ) {
     // SAFETY: as the caller promises.
     unsafe { guarded(|| raw_compute_stored_generated(result, estate, slot, pg_sys::CmdType::CMD_INSERT)) }
+}
+
+/// A table and all its descendants, each locked from now on; a relation of another kind by itself.
+pub fn inheritors(relation: pg_sys::Oid, lock: pg_sys::LOCKMODE) -> Vec<pg_sys::Oid> {
+    // SAFETY: locks and syscache look-ups inside a transaction; a list of OIDs comes back.
+    unsafe {
+        pg_sys::LockRelationOid(relation, lock);
+        if !matches!(pg_sys::get_rel_relkind(relation) as u8, b'r' | b'p') {
+            return vec![relation];
+        }
+        super::list_of_oids(guarded(|| raw_find_all_inheritors(relation, lock, std::ptr::null_mut())))
+    }
 }
 
 /// Runs `call`; on ERROR runs `cleanup` with the SQLSTATE and throws the very same error again, as C's
