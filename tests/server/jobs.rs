@@ -149,7 +149,7 @@ fn it_is_refused_with_a_clear_word() {
     // one job on a table at a time
     cluster.admin("SELECT airlock.rotate_key('work')");
     let mut first = cluster.connect("app");
-    first.begin("CALL airlock.reencrypt('public.items', batch_rows => 10, rows_per_second => 200)");
+    first.begin("CALL airlock.reencrypt('public.items', batch_rows => 10, rows_per_second => 20)");
     eventually("the first job runs", || (progress(&cluster, "state") == "running").then_some(()));
     let answer = cluster.sql("app", "CALL airlock.reencrypt('public.items')");
     assert_eq!(answer.code(), "55006", "{:?}", answer.error);
@@ -164,7 +164,7 @@ fn it_is_refused_with_a_clear_word() {
 /// What ends a job before its time.
 fn interrupt(cluster: &mut Cluster, how: &str) {
     let mut conn = cluster.connect("app");
-    conn.begin("CALL airlock.reencrypt('public.items', batch_rows => 50, rows_per_second => 1000)");
+    conn.begin("CALL airlock.reencrypt('public.items', batch_rows => 50, rows_per_second => 100)");
     eventually("some rows are done", || {
         let done = progress(cluster, "rows_changed").parse::<usize>().unwrap_or(0);
         (done >= 200 && progress(cluster, "state") == "running").then_some(())

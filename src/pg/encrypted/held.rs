@@ -57,10 +57,15 @@ impl Held {
     pub unsafe fn versions(self, field: pg_sys::Datum, each: &mut dyn FnMut(u32)) -> Result<()> {
         match self {
             Held::Value(_) => {
-                // SAFETY: a varlena, whole or toasted; external ones are stored uncompressed, so a slice is cheap.
+                let value: *mut pg_sys::varlena = field.cast_mut_ptr();
+                // SAFETY: a varlena. As it lies in the row it is read in place; of one that lies elsewhere or is compressed the
+                // first bytes are fetched, which is cheap, for ciphertext is stored uncompressed.
                 let head = unsafe {
-                    let slice = pg_sys::pg_detoast_datum_slice(field.cast_mut_ptr(), 0, envelope::HEAD as i32);
-                    pgrx::varlena::varlena_to_byte_slice(slice)
+                    let packed = pgrx::varlena::varatt_is_1b_e(value) || pgrx::varlena::varatt_is_4b_c(value);
+                    pgrx::varlena::varlena_to_byte_slice(match packed {
+                        true => pg_sys::pg_detoast_datum_slice(value, 0, envelope::HEAD as i32),
+                        false => value,
+                    })
                 };
                 each(envelope::version_id(head)?);
             }

@@ -164,7 +164,7 @@ unsafe fn rows(
         let new = pg_sys::MakeSingleTupleTableSlot(desc, &raw const pg_sys::TTSOpsVirtual);
         (*new).tts_tableOid = (*rel).rd_id;
         pg_sys::CurrentMemoryContext = before;
-        let mut worker = Worker { rel, snapshot, estate, result, held, new };
+        let mut worker = Worker { rel, snapshot, estate, result, held, new, rows_in_memory: 0 };
 
         let last = end.min(from.0.saturating_add(most.blocks));
         let (mut low, mut high) = (place(from), place((last - 1, u16::MAX)));
@@ -201,6 +201,8 @@ struct Worker {
     result: *mut pg_sys::ResultRelInfo,
     held: *mut pg_sys::TupleTableSlot,
     new: *mut pg_sys::TupleTableSlot,
+    /// Rows that may have left something in the per-row memory since it was last reset.
+    rows_in_memory: u32,
 }
 
 impl Worker {
@@ -212,14 +214,18 @@ impl Worker {
         batch: &mut Batch,
         change: &mut dyn Change,
     ) -> Result<()> {
-        // SAFETY: as the caller promises; memory of a row is reset with the next one.
+        // SAFETY: as the caller promises; memory is reset now and then, and behind each row that was changed.
         unsafe {
             let mut context = (*self.estate).es_per_tuple_exprcontext;
             if context.is_null() {
                 context = pg_sys::MakePerTupleExprContext(self.estate);
             }
             let memory = (*context).ecxt_per_tuple_memory;
-            pg_sys::MemoryContextReset(memory);
+            if self.rows_in_memory >= 256 {
+                pg_sys::MemoryContextReset(memory);
+                self.rows_in_memory = 0;
+            }
+            self.rows_in_memory += 1;
             let before = pg_sys::CurrentMemoryContext;
             pg_sys::CurrentMemoryContext = memory;
             let mut tid = (*seen).tts_tid;
@@ -288,6 +294,7 @@ impl Worker {
             compat::update_row(self.result, self.estate, tid, self.new, self.snapshot, !generated);
             pg_sys::ExecClearTuple(self.held);
             batch.changed += 1;
+            self.rows_in_memory = u32::MAX - 1;
             Ok(())
         }
     }

@@ -118,7 +118,7 @@ fn look(key: &KeyInfo, what: &str, id: u32) -> Result<()> {
 /// How many values of each of a table's columns have that version in their header, as of now.
 fn count(columns: &[Column], id: u32) -> Result<Vec<u64>> {
     let mut counts = vec![0; columns.len()];
-    // SAFETY: a sequential scan under a registered snapshot of its own; memory for detoasted heads is reset per row. An
+    // SAFETY: a sequential scan under a registered snapshot of its own; memory for detoasted heads is reset now and then. An
     // ERROR ends the transaction, which releases all.
     unsafe {
         let rel = pg_sys::try_table_open(columns[0].relation, pg_sys::AccessShareLock as i32);
@@ -130,7 +130,7 @@ fn count(columns: &[Column], id: u32) -> Result<Vec<u64>> {
         let scan = pg_sys::table_beginscan(rel, snapshot, 0, std::ptr::null_mut());
         let last = columns.iter().map(|c| c.at + 1).max().unwrap_or(0).min((*(*rel).rd_att).natts as usize);
         let mut memory = pgrx::PgMemoryContexts::new("pg_airlock header scan");
-        let mut outcome = Ok(());
+        let (mut outcome, mut rows) = (Ok(()), 0_u64);
         while outcome.is_ok() && pg_sys::table_scan_getnextslot(scan, pg_sys::ScanDirection::ForwardScanDirection, slot)
         {
             pgrx::check_for_interrupts!();
@@ -147,7 +147,10 @@ fn count(columns: &[Column], id: u32) -> Result<Vec<u64>> {
                 }
                 Ok(())
             });
-            memory.reset();
+            rows += 1;
+            if rows % 1024 == 0 {
+                memory.reset();
+            }
         }
         pg_sys::table_endscan(scan);
         pg_sys::ExecDropSingleTupleTableSlot(slot);
