@@ -28,7 +28,8 @@ CREATE FUNCTION airlock.unlock() RETURNS void
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_unlock';
 
 ---------------------------------------------------------------- encrypted columns (run as the caller, who must own the table)
-CREATE FUNCTION airlock.encrypt_column(relation regclass, column_name name, key text, searchable boolean DEFAULT false, "unique" boolean DEFAULT false) RETURNS void
+CREATE FUNCTION airlock.encrypt_column(relation regclass, column_name name, key text, searchable boolean DEFAULT false, "unique" boolean DEFAULT false,
+    bind text[] DEFAULT NULL) RETURNS void
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypt_column';
 CREATE FUNCTION airlock.decrypt_column(relation regclass, column_name name) RETURNS void
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_decrypt_column';
@@ -54,6 +55,9 @@ CREATE PROCEDURE airlock.encrypt_column_online(relation regclass, column_name na
 -- its trigger: seals what the row holds anyway into a column of the row, so anybody may attach it
 CREATE FUNCTION airlock.seal_twin() RETURNS trigger
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_seal_twin';
+-- the trigger of tables with row-bound columns; who may attach it could bind a copied value to another row
+CREATE FUNCTION airlock.bind_row() RETURNS trigger
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_bind_row';
 
 ---------------------------------------------------------------- sub-processors
 CREATE FUNCTION airlock.create_subprocessor(name text, role regrole, legal_name text, contract text, purposes text[],
@@ -87,6 +91,8 @@ CREATE FUNCTION airlock.gate(scope integer) RETURNS boolean
 CREATE FUNCTION airlock.disclose(rule integer, value "any") RETURNS text
   STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose';
 CREATE FUNCTION airlock.disclose(rule integer, value "any", result anyelement) RETURNS anyelement
+  STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose';
+CREATE FUNCTION airlock.disclose(rule integer, value "any", result anyelement, VARIADIC bound "any") RETURNS anyelement
   STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose';
 
 ---------------------------------------------------------------- masks without a key

@@ -82,11 +82,12 @@ SELECT j.kind, j.relation, nullif(j.column_name, '') AS "column",
 
 -- since when a column is encrypted
 ALTER TABLE airlock_catalog.encrypted_column
-  ADD COLUMN encrypted_at timestamptz, ADD COLUMN encrypted_lsn pg_lsn, ADD COLUMN scrubbed_at timestamptz, ADD COLUMN scrubbed_lsn pg_lsn;
+  ADD COLUMN encrypted_at timestamptz, ADD COLUMN encrypted_lsn pg_lsn, ADD COLUMN scrubbed_at timestamptz, ADD COLUMN scrubbed_lsn pg_lsn,
+  ADD COLUMN bind text[] NOT NULL DEFAULT '{}';
 CREATE OR REPLACE VIEW airlock.encrypted_columns AS
 SELECT a.attrelid::regclass AS relation, a.attname AS "column", k.name AS key, k.plaintext_type,
        a.atttypid = 'airlock.encrypted_eq'::regtype AS searchable, a.atttypmod AS column_no,
-       e.encrypted_at, e.encrypted_lsn, e.scrubbed_at, e.scrubbed_lsn
+       e.encrypted_at, e.encrypted_lsn, e.scrubbed_at, e.scrubbed_lsn, e.bind
   FROM pg_catalog.pg_attribute a
   JOIN pg_catalog.pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'm')
   LEFT JOIN airlock_catalog.encrypted_column e ON e.column_no = a.atttypmod
@@ -103,7 +104,8 @@ CREATE FUNCTION airlock.nonce_audit(relation regclass, column_name name DEFAULT 
 CREATE FUNCTION airlock.scrub(relation regclass, OUT part regclass, OUT pages bigint, OUT rewritten bigint, OUT dead bigint, OUT held bigint,
     OUT dropped bigint, OUT clean boolean, OUT lsn pg_lsn, OUT done_at timestamptz, OUT todo text) RETURNS SETOF record
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_scrub';
-CREATE FUNCTION airlock.encrypt_column(relation regclass, column_name name, key text, searchable boolean DEFAULT false, "unique" boolean DEFAULT false) RETURNS void
+CREATE FUNCTION airlock.encrypt_column(relation regclass, column_name name, key text, searchable boolean DEFAULT false, "unique" boolean DEFAULT false,
+    bind text[] DEFAULT NULL) RETURNS void
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypt_column';
 CREATE PROCEDURE airlock.encrypt_column_online(relation regclass, column_name name, key text, searchable boolean DEFAULT false,
     "unique" boolean DEFAULT false, batch_rows integer DEFAULT 10000, rows_per_second integer DEFAULT NULL, max_lag_mb integer DEFAULT NULL,
@@ -112,6 +114,18 @@ CREATE PROCEDURE airlock.encrypt_column_online(relation regclass, column_name na
 -- its trigger: seals what the row holds anyway into a column of the row, so anybody may attach it
 CREATE FUNCTION airlock.seal_twin() RETURNS trigger
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_seal_twin';
+
+-- binds an unbound value of a bound column to a row, as the trigger does: for the rewrite by encrypt_column
+CREATE FUNCTION airlock.encrypted_bind(airlock.encrypted, VARIADIC "any") RETURNS airlock.encrypted VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypted_bind';
+CREATE FUNCTION airlock.encrypted_eq_bind(airlock.encrypted_eq, VARIADIC "any") RETURNS airlock.encrypted_eq VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypted_eq_bind';
+-- of a column that is bound to its row: the bound columns follow, decrypt(ssn, NULL::text, id)
+CREATE FUNCTION airlock.decrypt(airlock.encrypted, anyelement, VARIADIC "any") RETURNS anyelement STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_decrypt_as';
+CREATE FUNCTION airlock.decrypt(airlock.encrypted_eq, anyelement, VARIADIC "any") RETURNS anyelement STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_decrypt_as';
+-- the trigger of tables with row-bound columns; who may attach it could bind a copied value to another row
+CREATE FUNCTION airlock.bind_row() RETURNS trigger
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_bind_row';
+CREATE FUNCTION airlock.disclose(rule integer, value "any", result anyelement, VARIADIC bound "any") RETURNS anyelement
+  STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose';
 
 -- from here on as in a fresh installation: sql/equality.sql
 -- Equality of encrypted columns. encrypted_eq compares by match tag; encrypted has = and <> only to say what to do instead.
@@ -183,7 +197,8 @@ REVOKE ALL ON ALL TABLES IN SCHEMA airlock, airlock_catalog FROM PUBLIC;
 ALTER SCHEMA airlock_scope OWNER TO airlock_view_owner;
 
 GRANT USAGE ON SCHEMA airlock TO airlock_admin, airlock_auditor;
-GRANT EXECUTE ON FUNCTION airlock.gate(integer), airlock.disclose(integer, "any"), airlock.disclose(integer, "any", anyelement) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION airlock.gate(integer), airlock.disclose(integer, "any"), airlock.disclose(integer, "any", anyelement),
+  airlock.disclose(integer, "any", anyelement, VARIADIC "any") TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
   airlock.mask_nullify(anyelement), airlock.mask_constant(anyelement, anyelement), airlock.mask_redact(text, text, boolean, boolean),
   airlock.mask_partial(text, integer, integer, text, integer), airlock.mask_initials(text, integer),
@@ -204,7 +219,7 @@ BEGIN
   END LOOP;
 END
 $grants$;
-GRANT EXECUTE ON FUNCTION airlock.encrypt_column(regclass, name, text, boolean, boolean), airlock.decrypt_column(regclass, name) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION airlock.encrypt_column(regclass, name, text, boolean, boolean, text[]), airlock.decrypt_column(regclass, name) TO PUBLIC;
 GRANT EXECUTE ON PROCEDURE airlock.reencrypt(regclass, name, integer, integer, integer),
   airlock.encrypt_column_online(regclass, name, text, boolean, boolean, integer, integer, integer, boolean) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION airlock.seal_twin() TO PUBLIC;

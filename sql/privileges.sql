@@ -6,7 +6,8 @@ REVOKE ALL ON ALL TABLES IN SCHEMA airlock, airlock_catalog FROM PUBLIC;
 ALTER SCHEMA airlock_scope OWNER TO airlock_view_owner;
 
 GRANT USAGE ON SCHEMA airlock TO airlock_admin, airlock_auditor;
-GRANT EXECUTE ON FUNCTION airlock.gate(integer), airlock.disclose(integer, "any"), airlock.disclose(integer, "any", anyelement) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION airlock.gate(integer), airlock.disclose(integer, "any"), airlock.disclose(integer, "any", anyelement),
+  airlock.disclose(integer, "any", anyelement, VARIADIC "any") TO PUBLIC;
 GRANT EXECUTE ON FUNCTION
   airlock.mask_nullify(anyelement), airlock.mask_constant(anyelement, anyelement), airlock.mask_redact(text, text, boolean, boolean),
   airlock.mask_partial(text, integer, integer, text, integer), airlock.mask_initials(text, integer),
@@ -27,7 +28,7 @@ BEGIN
   END LOOP;
 END
 $grants$;
-GRANT EXECUTE ON FUNCTION airlock.encrypt_column(regclass, name, text, boolean, boolean), airlock.decrypt_column(regclass, name) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION airlock.encrypt_column(regclass, name, text, boolean, boolean, text[]), airlock.decrypt_column(regclass, name) TO PUBLIC;
 GRANT EXECUTE ON PROCEDURE airlock.reencrypt(regclass, name, integer, integer, integer),
   airlock.encrypt_column_online(regclass, name, text, boolean, boolean, integer, integer, integer, boolean) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION airlock.seal_twin() TO PUBLIC;

@@ -48,7 +48,9 @@ CREATE TABLE airlock_catalog.encrypted_column (
   encrypted_at  timestamptz,
   encrypted_lsn pg_lsn,
   scrubbed_at   timestamptz,
-  scrubbed_lsn  pg_lsn
+  scrubbed_lsn  pg_lsn,
+  -- columns that the values are bound to, in the order of the associated data
+  bind       text[] NOT NULL DEFAULT '{}'
 );
 
 CREATE TABLE airlock_catalog.key_grant (

@@ -49,6 +49,10 @@ BEGIN
 END
 $casts$;
 
+-- binds an unbound value of a bound column to a row, as the trigger does: for the rewrite by encrypt_column
+CREATE FUNCTION airlock.encrypted_bind(airlock.encrypted, VARIADIC "any") RETURNS airlock.encrypted VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypted_bind';
+CREATE FUNCTION airlock.encrypted_eq_bind(airlock.encrypted_eq, VARIADIC "any") RETURNS airlock.encrypted_eq VOLATILE CALLED ON NULL INPUT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_encrypted_eq_bind';
+
 -- the only cast out: explicit, to text, and it is decrypt
 CREATE FUNCTION airlock.decrypt(airlock.encrypted) RETURNS text STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_decrypt';
 CREATE FUNCTION airlock.decrypt(airlock.encrypted_eq) RETURNS text STABLE STRICT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_decrypt';
@@ -57,3 +61,6 @@ CREATE CAST (airlock.encrypted_eq AS text) WITH FUNCTION airlock.decrypt(airlock
 -- typed: the second argument only names the type, NULL::date
 CREATE FUNCTION airlock.decrypt(airlock.encrypted, anyelement) RETURNS anyelement STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_decrypt_as';
 CREATE FUNCTION airlock.decrypt(airlock.encrypted_eq, anyelement) RETURNS anyelement STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_decrypt_as';
+-- of a column that is bound to its row: the bound columns follow, decrypt(ssn, NULL::text, id)
+CREATE FUNCTION airlock.decrypt(airlock.encrypted, anyelement, VARIADIC "any") RETURNS anyelement STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_decrypt_as';
+CREATE FUNCTION airlock.decrypt(airlock.encrypted_eq, anyelement, VARIADIC "any") RETURNS anyelement STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_decrypt_as';

@@ -8,7 +8,7 @@ SELECT k.name, k.key_no, k.plaintext_type, k.pad, v.use, v.version, v.state, v.r
 CREATE VIEW airlock.encrypted_columns AS
 SELECT a.attrelid::regclass AS relation, a.attname AS "column", k.name AS key, k.plaintext_type,
        a.atttypid = 'airlock.encrypted_eq'::regtype AS searchable, a.atttypmod AS column_no,
-       e.encrypted_at, e.encrypted_lsn, e.scrubbed_at, e.scrubbed_lsn
+       e.encrypted_at, e.encrypted_lsn, e.scrubbed_at, e.scrubbed_lsn, e.bind
   FROM pg_catalog.pg_attribute a
   JOIN pg_catalog.pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'm')
   LEFT JOIN airlock_catalog.encrypted_column e ON e.column_no = a.atttypmod

@@ -55,6 +55,7 @@ fn column(value: &Value) -> Column {
         column_no: 1,
         key_name: text(key),
         searchable: value["searchable"] == true,
+        bind: texts(&value["bind"]),
     });
     let (not_null, computed) = (value["not_null"] == true, value["computed"] == true);
     Column { name: text(&value["name"]), sql_type, plain, encrypted, not_null, computed }

@@ -135,7 +135,7 @@ fn case() -> impl Strategy<Value = Case> {
         };
         let mut rules = Map::new();
         for (name, (encrypted, exposure, filter, subject)) in columns {
-            let key = EncryptedColumn { column_no: 1, key_name: "pii".into(), searchable: false };
+            let key = EncryptedColumn { column_no: 1, key_name: "pii".into(), searchable: false, bind: vec![] };
             case.table.columns.push(Column {
                 name: name.clone(),
                 sql_type: "text".into(),

@@ -10,7 +10,7 @@
 
 use data_encoding::HEXLOWER;
 use pg_airlock::pure::aead::{self, XaesKey, NONCE};
-use pg_airlock::pure::envelope::{self, CarrierKey, Sealing};
+use pg_airlock::pure::envelope::{self, CarrierKey, Row, Sealing};
 use pg_airlock::pure::keyring::{self, MaskKey, MatchKey, RootKey, SealKey, Secret, Use, Wrapping};
 use pg_airlock::pure::plaintext::{self, PlainType, Value};
 use pg_airlock::pure::tag::{self, MatchTag};
@@ -181,11 +181,7 @@ fn envelope_v1() {
         let plain = plaintext::encode(&value, pad);
         assert_eq!(HEXLOWER.encode(&plain), case["plain"], "{name}");
 
-        let tag_of = |bytes: &Vec<u8>| match bytes.len() {
-            8 => MatchTag::Narrow(bytes[..].try_into().unwrap()),
-            _ => MatchTag::Wide(bytes[..].try_into().unwrap()),
-        };
-        let tagged = tag.as_ref().map(tag_of);
+        let tagged = tag.as_deref().and_then(MatchTag::from_bytes);
         let sealing = Sealing { key: &key, version_id, column_uuid: &column_uuid, plain_type: ty, tag: tagged, padded };
         let sealed = envelope::seal(&sealing, &array(&case["nonce"]), &plain);
         assert_eq!(HEXLOWER.encode(&sealed), case["sealed"], "{name}");
@@ -200,6 +196,36 @@ fn envelope_v1() {
         assert_eq!(*plaintext::encode(&read, pad), *plain, "{name}");
 
         assert_eq!(envelope::to_text(&stored), case["text"], "{name}");
+        assert_eq!(envelope::from_text(string(&case["text"])), Ok(stored), "{name}");
+    }
+}
+
+#[test]
+fn envelope_bound_v1() {
+    for case in load("envelope/bound_v1.json") {
+        let name = string(&case["name"]);
+        let key = SealKey::derive(&Secret::new(array(&case["secret"])));
+        let column_uuid = array(&case["column_uuid"]);
+        let given = value(&case);
+        let ty = given.plain_type();
+        let pad = u16::try_from(case["pad"].as_u64().unwrap()).unwrap();
+        let padded = plaintext::is_padded(ty, pad);
+        let columns = case["row"].as_array().unwrap();
+        let row: Row = columns.iter().map(|c| (!c["value"].is_null()).then(|| value(c))).collect();
+        let stored = hex(string(&case["sealed"]));
+
+        let plain = plaintext::encode(&given, pad);
+        assert_eq!(HEXLOWER.encode(&plain), case["plain"], "{name}");
+        let tag = case["tag"].as_str().and_then(|tag| MatchTag::from_bytes(&hex(tag)));
+        let version_id = u32::try_from(case["version_id"].as_u64().unwrap()).unwrap();
+        let sealing = Sealing { key: &key, version_id, column_uuid: &column_uuid, plain_type: ty, tag, padded };
+        let sealed = envelope::seal_bound(&sealing, &row, &array(&case["nonce"]), &plain);
+        assert_eq!(HEXLOWER.encode(&sealed), case["sealed"], "{name}");
+        assert!(envelope::parse(&stored).is_ok_and(|h| h.bound && h.padded == padded), "{name}");
+        let opened =
+            envelope::open_bound(&stored, &row, &key, &column_uuid, ty).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(*opened, *plain, "{name}");
+        assert!(envelope::open(&stored, &key, &column_uuid, ty).is_err(), "{name}");
         assert_eq!(envelope::from_text(string(&case["text"])), Ok(stored), "{name}");
     }
 }

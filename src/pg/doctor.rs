@@ -1,6 +1,7 @@
 //! `airlock.doctor()`: what is wrong with the set-up, and what to type. It looks only, and it must work where nothing
 //! else does: library not preloaded, keys locked, the wrong database, a standby.
 
+mod bound;
 mod columns;
 mod keys;
 mod log;
@@ -34,6 +35,7 @@ sql_function!(
         roles::examine(&mut report)?;
         views::examine(&mut report)?;
         columns::examine(&mut report)?;
+        bound::examine(&mut report)?;
         let rows = report.finished().into_iter();
         let rows = rows.map(|f| vec![d(f.severity.label()), d(f.check), d(f.object), d(f.message), d(f.fix)]);
         sys::return_set(args, rows.collect())

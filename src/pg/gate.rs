@@ -51,8 +51,9 @@ struct Site {
 }
 
 sql_function!(
-    /// `airlock.disclose(rule integer, value "any" [, result anyelement]) → text or the type of result`: decrypts and
-    /// masks in one step, so that the plaintext of a masked encrypted column never exists as a datum.
+    /// `airlock.disclose(rule integer, value "any" [, result anyelement [, VARIADIC bound "any"]]) → text or the type of
+    /// result`: decrypts and masks in one step, so that the plaintext of a masked encrypted column never exists as a
+    /// datum. `bound` are the row's columns that the value is bound to.
     ///
     /// Errors: `AL001` locked, `AL002`, `AL003`, `AL005` not armed, `AL007` when the rule is not of a scope that this
     /// statement reads, or while ANALYZE, REINDEX or a refresh runs.
@@ -73,7 +74,7 @@ fn disclose(args: Args) -> Result<Option<Raw>> {
     }
     let Some(datum) = args.datum(1) else { return Ok(None) };
     let value = if site.rule.encrypted {
-        encrypted::open_value(&args.bytes(1).unwrap_or_default(), site.typmod)?
+        encrypted::open_value(&args.bytes(1).unwrap_or_default(), site.typmod, args, 3)?
     } else {
         let plain = encrypted::datum_to_value(datum, site.argument)?;
         plain.ok_or_else(|| {

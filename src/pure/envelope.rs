@@ -12,23 +12,27 @@
 //! ```
 //!
 //! The associated data are items, each prefixed by its length (u32 big endian): `pg_airlock/value/1`, the bytes from
-//! offset 0 up to the nonce, the column's uuid, the plaintext type's code. The value does not say which column it is
-//! of: the reader brings the column, and that is the binding.
+//! offset 0 up to the nonce, the column's uuid, the plaintext type's code, and of a row-bound value its row ([`Row`]).
+//! The value does not say which column and row it is of: the reader brings them, and that is the binding.
 
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
 use crate::pure::aead::{self, NONCE, TAG};
 use crate::pure::error::{Error, Kind, Result};
-use crate::pure::keyring::{item_len, SealKey};
+use crate::pure::keyring::SealKey;
 use crate::pure::plaintext::PlainType;
 use crate::pure::tag::{self, MatchTag};
 
+mod aad;
+mod bound;
 mod carrier;
 mod reseal;
 
 pub use reseal::{reseal, version_id, HEAD};
 
+use aad::Aad;
+pub use bound::{open_bound, seal_bound, Row};
 pub use carrier::{is_carrier, open_carrier, seal_carrier, CarrierKey};
 
 /// First byte of a stored value: magic and format version.
@@ -48,7 +52,7 @@ const WIDEST_TAG: usize = tag::WIDE;
 /// What the text form starts with; standard base64 (RFC 4648 section 4) with padding follows.
 const TEXT_PREFIX: &str = "airlock:1:";
 
-const HINT: &str = "It was changed, cut, or moved from another column or database: restore it from a backup. \
+const HINT: &str = "It was changed, cut, or moved from another column, row or database: restore it from a backup. \
                     To copy a value between columns, write SET d = airlock.decrypt(c).";
 
 /// What a value is sealed for.
@@ -72,6 +76,10 @@ pub struct Sealing<'a> {
 ///
 /// `nonce` must be fresh: random, and never used before under this key.
 pub fn seal(s: &Sealing, nonce: &[u8; NONCE], plain: &[u8]) -> Vec<u8> {
+    seal_at(s, None, nonce, plain)
+}
+
+fn seal_at(s: &Sealing, row: Option<&Row>, nonce: &[u8; NONCE], plain: &[u8]) -> Vec<u8> {
     // one allocation that never grows, for growing would leave the plaintext behind
     let mut out = Vec::with_capacity(FIXED + WIDEST_TAG + NONCE + plain.len() + TAG);
     let mut flags = 0;
@@ -83,6 +91,9 @@ pub fn seal(s: &Sealing, nonce: &[u8; NONCE], plain: &[u8]) -> Vec<u8> {
     if s.padded {
         flags |= PADDED;
     }
+    if row.is_some() {
+        flags |= ROW_BOUND;
+    }
     out.extend_from_slice(&[MAGIC, flags]);
     out.extend_from_slice(&s.version_id.to_be_bytes());
     if let Some(tag) = &s.tag {
@@ -92,7 +103,7 @@ pub fn seal(s: &Sealing, nonce: &[u8; NONCE], plain: &[u8]) -> Vec<u8> {
     out.extend_from_slice(nonce);
     let start = out.len();
     out.extend_from_slice(plain);
-    aead::seal_from(s.key.cipher(), aad.bytes(), nonce, &mut out, start);
+    aead::seal_from(s.key.cipher(), &aad.with(row), nonce, &mut out, start);
     out
 }
 
@@ -180,15 +191,31 @@ fn structure(bytes: &[u8]) -> Option<Header<'_>> {
 /// [`Kind::NotAuthentic`] as for [`parse`], and when a single bit, the column, the type or the key is another. A
 /// row-bound value does not open here either: its row is needed for that.
 pub fn open(bytes: &[u8], key: &SealKey, column_uuid: &[u8; 16], plain_type: PlainType) -> Result<Zeroizing<Vec<u8>>> {
+    open_at(bytes, None, key, column_uuid, plain_type)
+}
+
+fn open_at(
+    bytes: &[u8],
+    row: Option<&Row>,
+    key: &SealKey,
+    column_uuid: &[u8; 16],
+    plain_type: PlainType,
+) -> Result<Zeroizing<Vec<u8>>> {
     let header = parse(bytes)?;
-    if header.bound {
-        return Err(not_authentic("It is bound to its row, and the row's bound columns were not given."));
+    match (header.bound, row) {
+        (true, None) => return Err(bound::rowless()),
+        (false, Some(_)) => return Err(bound::unbound()),
+        _ => {}
     }
     let aad = Aad::new(header.authenticated, column_uuid, plain_type);
     let mut plain = Zeroizing::new(header.sealed.to_vec());
-    aead::open(key.cipher(), aad.bytes(), header.nonce, &mut plain)
-        .map_err(|_| not_authentic("Its authentication tag does not fit this column, type and key version."))?;
-    Ok(plain)
+    let opened = aead::open(key.cipher(), &aad.with(row), header.nonce, &mut plain);
+    opened.map(|()| plain).map_err(|_| {
+        not_authentic(match row {
+            None => "Its authentication tag does not fit this column, type and key version.",
+            Some(_) => "Its authentication tag does not fit this column, type, key version and row.",
+        })
+    })
 }
 
 /// The text form of a stored value, as the type's output function gives it: `airlock:1:` and base64.
@@ -224,36 +251,6 @@ pub fn from_text(s: &str) -> Result<Vec<u8>> {
 /// The one error of this file; the detail tells the owner of the data why, and is known to whoever holds the bytes.
 fn not_authentic(detail: &str) -> Error {
     Error::new(Kind::NotAuthentic, "ciphertext does not authenticate here").detail(detail).hint(HINT)
-}
-
-/// Associated data, on the stack: sealing allocates once.
-struct Aad {
-    bytes: [u8; Self::ROOM],
-    len: usize,
-}
-
-impl Aad {
-    const LABEL: &'static [u8] = b"pg_airlock/value/1";
-    const ROOM: usize = 4 * 4 + Self::LABEL.len() + FIXED + WIDEST_TAG + 16 + 1;
-
-    fn new(header: &[u8], column_uuid: &[u8; 16], plain_type: PlainType) -> Self {
-        let mut aad = Aad { bytes: [0; Self::ROOM], len: 0 };
-        for item in [Self::LABEL, header, column_uuid, &[plain_type.code()]] {
-            aad.put(&item_len(item));
-            aad.put(item);
-        }
-        aad
-    }
-
-    fn put(&mut self, part: &[u8]) {
-        // in bounds: ROOM counts the longest header there is
-        self.bytes[self.len..self.len + part.len()].copy_from_slice(part);
-        self.len += part.len();
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
 }
 
 #[cfg(test)]

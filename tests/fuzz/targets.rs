@@ -157,7 +157,12 @@ fn table() -> TableShape {
         name: sql_type.split(' ').next().unwrap_or_default().to_string(),
         sql_type: sql_type.to_string(),
         plain: PlainType::from_name(sql_type),
-        encrypted: encrypted.then(|| EncryptedColumn { column_no: 1, key_name: "pii".into(), searchable: true }),
+        encrypted: encrypted.then(|| EncryptedColumn {
+            column_no: 1,
+            key_name: "pii".into(),
+            searchable: true,
+            bind: Vec::new(),
+        }),
         not_null: false,
         computed: false,
     };

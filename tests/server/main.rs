@@ -12,6 +12,7 @@ mod moved;
 mod process;
 mod protocol;
 
+mod binding;
 mod contain;
 mod crash;
 mod doctor;

@@ -4,6 +4,7 @@
 //!
 //! Beside them what looks at whole columns and tables: `verify_column`, `nonce_audit`, `scrub`.
 
+pub mod bind;
 mod dependents;
 pub mod history;
 mod indexes;
@@ -30,8 +31,9 @@ use target::{facts, target};
 pub use target::{own, Facts};
 
 sql_function!(
-    /// `airlock.encrypt_column(relation regclass, column_name name, key text, searchable boolean)`: the column's values
-    /// are sealed under the key, the table is rewritten, its indexes move to the column's match tag.
+    /// `airlock.encrypt_column(relation regclass, column_name name, key text, searchable boolean, "unique" boolean, bind
+    /// text[])`: the column's values are sealed under the key, the table is rewritten, its indexes move to the column's match
+    /// tag. With `bind` each value opens in the row only whose columns of these names are as they were.
     ///
     /// Errors: `42501` not the owner; `55000` something hangs on the column that cannot move with it; `42704` no such
     /// key; `42804` the key seals another type.
@@ -39,9 +41,10 @@ sql_function!(
     |args: crate::pg::sys::Args| {
         let (relation, column) = target(args)?;
         let (key, searchable) = (args.need::<String>(2, "key")?, args.need(3, "searchable")?);
-        // a fifth argument, `unique`, is not in every declaration of this function
+        // 0.1.0 declares four arguments
         let unique = args.count() > 4 && args.need::<bool>(4, "unique")?;
-        encrypt(relation, &column, &key, searchable, unique)
+        let bind = if args.count() > 5 { args.get::<Vec<Option<String>>>(5) } else { None };
+        encrypt(relation, &column, &key, searchable, unique, bind)
     }
 );
 sql_function!(
@@ -89,13 +92,25 @@ pub fn candidate(relation: pg_sys::Oid, column: &str, key: &str, searchable: boo
     Ok(Candidate { facts, key, plan, named })
 }
 
-fn encrypt(relation: pg_sys::Oid, column: &str, key: &str, searchable: bool, unique: bool) -> Result<()> {
+fn encrypt(
+    relation: pg_sys::Oid,
+    column: &str,
+    key: &str,
+    searchable: bool,
+    unique: bool,
+    bind: Option<Vec<Option<String>>>,
+) -> Result<()> {
     let Candidate { facts, key, plan, named } = candidate(relation, column, key, searchable, unique)?;
+    let bind = bind::wanted(relation, column, bind)?;
     let ty = if searchable { "airlock.encrypted_eq" } else { "airlock.encrypted" };
     let typmod = format!("{}{}", literal(&key.name), if unique { ", 'unique'" } else { "" });
     let c = ident(column);
     // text's relatives go through the cast to text: char(n) loses its padding there, as everywhere in SQL
     let using = if key.plain_type == PlainType::Text { format!(" USING {c}::pg_catalog.text") } else { String::new() };
+    let (typmod, using) = match &bind[..] {
+        [] => (typmod, using),
+        bind => bind::rewrite(&key, ty, unique, column, bind)?,
+    };
     change(
         relation,
         column,
@@ -108,6 +123,9 @@ fn encrypt(relation: pg_sys::Oid, column: &str, key: &str, searchable: bool, uni
             .hint("is pg_airlock preloaded? SELECT * FROM airlock.doctor()"));
     }
     shared::changed();
+    if !bind.is_empty() {
+        bind::install(relation, &facts.schema, &facts.table, column, &bind)?;
+    }
     if facts.limited {
         notice(Error::new(
             Kind::State,
@@ -145,10 +163,10 @@ fn decrypt(relation: pg_sys::Oid, column: &str) -> Result<()> {
     let plan = movable(relation, column, &named, Becomes::Plain)?;
     let c = ident(column);
     let ty = type_name(info.key.plain_type.sql_name());
-    let using = if info.key.plain_type == PlainType::Text {
+    let using = if info.key.plain_type == PlainType::Text && info.bind.is_empty() {
         format!("airlock.decrypt({c})")
     } else {
-        format!("airlock.decrypt({c}, NULL::{ty})")
+        format!("airlock.decrypt({c}, NULL::{ty}{})", bind::arguments(&info))
     };
     change(
         relation,
@@ -156,6 +174,9 @@ fn decrypt(relation: pg_sys::Oid, column: &str) -> Result<()> {
         &plan,
         &format!("ALTER TABLE {} ALTER COLUMN {c} TYPE {ty} USING {using}", facts.relation()),
     )?;
+    if !info.bind.is_empty() {
+        bind::uninstall(relation, &facts.schema, &facts.table)?;
+    }
     shared::changed();
     plan.tell("the column");
     notice(

@@ -47,7 +47,8 @@ fn verify(args: Args) -> Result<Option<Raw>> {
     let mut checked = 0i64;
     scan::each(&parts, |cell| {
         checked += 1;
-        let error = match authenticate(&columns[cell.index], &cell.bytes(), cell.part.form) {
+        let row = cell.row()?;
+        let error = match authenticate(&columns[cell.index], &cell.bytes(), row.as_ref(), cell.part.form) {
             Ok(()) => return Ok(()),
             // says nothing of the value
             Err(error) if !matches!(error.kind, Kind::NotAuthentic | Kind::KeyVersion) => return Err(error),

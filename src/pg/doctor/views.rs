@@ -22,7 +22,7 @@ fn labels(report: &mut Report) -> Result<()> {
                  UNION ALL SELECT 'the function was labelled IMMUTABLE: what it opens can be kept in plans, indexes and statistics', 'ALTER FUNCTION %s STABLE' \
                    WHERE p.provolatile = 'i' AND p.proname IN ('decrypt', 'disclose', 'gate', 'eq', 'ne') \
                  UNION ALL SELECT 'the function seals and was relabelled: folded at plan time it repeats a nonce', 'ALTER FUNCTION %s VOLATILE' \
-                   WHERE p.provolatile <> 'v' AND p.proname IN ('encrypted_coerce', 'encrypted_eq_coerce', 'to_encrypted', 'to_encrypted_eq') \
+                   WHERE p.provolatile <> 'v' AND p.proname IN ('encrypted_coerce', 'encrypted_eq_coerce', 'encrypted_bind', 'encrypted_eq_bind', 'to_encrypted', 'to_encrypted_eq') \
                  UNION ALL SELECT 'the function lost its fixed search_path', 'ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp' \
                    WHERE p.prosecdef AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false)) AS w (message, fix) \
                WHERE p.pronamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = 'airlock')";

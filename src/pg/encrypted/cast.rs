@@ -3,8 +3,8 @@
 
 use super::value::{datum_to_value, parse, value_to_datum, value_to_text, Plain};
 use super::{
-    carried, carrier, check_form, column_of, key_of, number, open, place, refuse_subprocessor, seal, taken_as_it_is,
-    Form,
+    carried, carrier, check_form, column_of, key_of, number, open_in, open_value, place, refuse_subprocessor, seal,
+    taken_as_it_is, Form,
 };
 use crate::pg::gucs::{encrypted_input, EncryptedInput};
 use crate::pg::keys::ring::{self, Number};
@@ -46,7 +46,8 @@ sql_function!(
     }
 );
 sql_function!(
-    /// `airlock.decrypt(airlock.encrypted, anyelement)`: the value as the type of the second argument.
+    /// `airlock.decrypt(airlock.encrypted, anyelement [, VARIADIC "any"])`: the value as the type of the second argument;
+    /// those behind it are the row's columns that the value is bound to.
     airlock_decrypt_as,
     |args: Args| {
         if args.datum(0).is_none() {
@@ -90,14 +91,16 @@ fn coerce(args: Args, form: Form) -> Result<Raw> {
         return Ok(Raw(datum));
     }
     match number(typmod)? {
-        Number::Column(column) => match open(&column, &bytes) {
+        // of which row it is, the trigger sees
+        Number::Column(column) if !column.bind.is_empty() && header(&bytes)?.bound => {
+            if key_of(header(&bytes)?.version_id)?.key_no != column.key.key_no {
+                return Err(another_column());
+            }
+        }
+        Number::Column(column) => match open_in(&column, &bytes, None) {
             // by way of UNION, CASE or a variable, but this column's own
             Ok(value) => drop(Plain(value)),
-            Err(e) if e.kind == Kind::NotAuthentic => {
-                return Err(Error::new(Kind::NotAuthentic, "the value is of another column")
-                    .detail("An encrypted value opens only in the column it was sealed for.")
-                    .hint("to copy it, write SET d = airlock.decrypt(c)"));
-            }
+            Err(e) if e.kind == Kind::NotAuthentic => return Err(another_column()),
             Err(e) => return Err(e),
         },
         Number::Key(key) => {
@@ -111,6 +114,12 @@ fn coerce(args: Args, form: Form) -> Result<Raw> {
         }
     }
     Ok(Raw(datum))
+}
+
+fn another_column() -> Error {
+    Error::new(Kind::NotAuthentic, "the value is of another column")
+        .detail("An encrypted value opens only in the column it was sealed for.")
+        .hint("to copy it, write SET d = airlock.decrypt(c)")
 }
 
 fn to_encrypted(args: Args, form: Form) -> Result<Raw> {
@@ -188,5 +197,5 @@ fn decrypt(args: Args) -> Result<Plain> {
     }
     let column = column_of(typmod)?;
     ring::may_decrypt(&column.key, role)?;
-    open(&column, &bytes).map(Plain)
+    open_value(&bytes, typmod, args, 2).map(Plain)
 }

@@ -7,7 +7,7 @@
 //! stays: pg_dump writes it, and LIKE, partitions and CREATE TABLE AS copy it.
 #![allow(unsafe_code)] // ◆ parse trees, insertion into the extension's catalog
 
-use super::created_as;
+use super::{bound_ddl, created_as};
 use crate::pg::keys::ring::{self, KeyInfo, Number};
 use crate::pg::keys::{entropy, rotation};
 use crate::pg::shared;
@@ -53,7 +53,7 @@ pub(super) fn is_ours(oid: pg_sys::Oid, (plain, searchable): (pg_sys::Oid, pg_sy
 
 /// Whether [`before`] has to see a statement of this kind.
 pub fn concerns(tag: NodeTag) -> bool {
-    stores(tag) || matches!(tag, NodeTag::T_CreateTableAsStmt | NodeTag::T_ExplainStmt)
+    stores(tag) || matches!(tag, NodeTag::T_CreateTableAsStmt | NodeTag::T_ExplainStmt | NodeTag::T_RenameStmt)
 }
 
 /// The statement last seen stores what it parses, although its kind does not say so: a materialized view.
@@ -139,7 +139,9 @@ pub unsafe fn before(stmt: *mut pg_sys::Node) -> Result<()> {
                 let domain = &*stmt.cast::<pg_sys::CreateDomainStmt>();
                 type_name(domain.typeName, "a domain")
             }
+            NodeTag::T_RenameStmt => bound_ddl::rename(&*stmt.cast::<pg_sys::RenameStmt>()),
             NodeTag::T_AlterTableStmt => each((*stmt.cast::<pg_sys::AlterTableStmt>()).cmds, |node| {
+                bound_ddl::alter((*stmt.cast::<pg_sys::AlterTableStmt>()).relation, node)?;
                 if (*node).type_ != NodeTag::T_AlterTableCmd {
                     return Ok(());
                 }
@@ -244,7 +246,7 @@ unsafe fn type_name(name: *mut pg_sys::TypeName, what: &str) -> Result<()> {
                 .hint("airlock.encrypted_eq('pii', 'unique')"));
         }
         if let Some(key) = key_in(name.typmods, unique)? {
-            let number = register(&key, unique)?;
+            let number = register(&key, unique, &[])?;
             let constant = pg_sys::palloc0(std::mem::size_of::<pg_sys::A_Const>()).cast::<pg_sys::A_Const>();
             (*constant).type_ = NodeTag::T_A_Const;
             (*constant).val.ival = pg_sys::Integer { type_: NodeTag::T_Integer, ival: number };
@@ -320,8 +322,9 @@ unsafe fn key_in(typmods: *mut pg_sys::List, unique: bool) -> Result<Option<std:
 }
 
 /// Registers a fresh column number under a key. By table access, not SPI: any role may define a column under any key,
-/// and none may touch the catalog.
-fn register(key: &KeyInfo, wide: bool) -> Result<i32> {
+/// and none may touch the catalog. `wide` asks for match tags of 16 bytes, `bind` names the columns that its values will be
+/// bound to.
+pub fn register(key: &KeyInfo, wide: bool, bind: &[String]) -> Result<i32> {
     let root = rotation::held()?;
     let number = loop {
         let number = entropy::number()?;
@@ -331,8 +334,7 @@ fn register(key: &KeyInfo, wide: bool) -> Result<i32> {
     };
     let uuid = entropy::uuid()?;
     let tag_bytes = if wide { 16u8 } else { 8 };
-    let (no, width) = (number.to_be_bytes(), [tag_bytes]);
-    let mac = root.catalog_key().mac("column", &ring::column_items(&no, &uuid, &key.uuid, &width));
+    let mac = root.catalog_key().column_mac(number, &uuid, &key.uuid, tag_bytes, bind);
     let missing = || Error::new(Kind::Corrupt, "table \"airlock_catalog.encrypted_column\" is not as it was made");
     let table = scan::table_oid("encrypted_column").ok_or_else(missing)?;
     // SAFETY: an insertion into a plain table of ours, in the caller's transaction; values match the columns' types, and
@@ -343,7 +345,7 @@ fn register(key: &KeyInfo, wide: bool) -> Result<i32> {
         let natts = (*desc).natts as usize;
         let mut values = vec![pg_sys::Datum::from(0); natts];
         let mut nulls = vec![true; natts];
-        let mut found = 0;
+        let (mut found, mut bound) = (0, false);
         for i in 0..natts {
             let attribute = compat::attribute(desc, i);
             let value = match CStr::from_ptr(attribute.attname.data.as_ptr()).to_bytes() {
@@ -352,6 +354,10 @@ fn register(key: &KeyInfo, wide: bool) -> Result<i32> {
                 b"uuid" => pgrx::Uuid::from_bytes(uuid).into_datum(),
                 b"key_no" => key.key_no.into_datum(),
                 b"mac" => Some(varlena(&mac)),
+                b"bind" => {
+                    bound = true;
+                    bind.to_vec().into_datum()
+                }
                 b"created_at" => pg_sys::GetCurrentTransactionStartTimestamp().into_datum(),
                 b"tag_bytes" => i32::from(tag_bytes).into_datum(),
                 _ => continue,
@@ -361,9 +367,13 @@ fn register(key: &KeyInfo, wide: bool) -> Result<i32> {
                 found += 1;
             }
         }
-        // 0.1.0 has no tag_bytes, and its tags are narrow
-        if found < if wide { 6 } else { 5 } {
+        // 0.1.0 has neither tag_bytes nor bind, and its tags are narrow
+        if found < 5 + usize::from(wide) + usize::from(bound) {
             return Err(missing());
+        }
+        if !bound && !bind.is_empty() {
+            return Err(Error::new(Kind::State, "row binding needs the extension's objects of this version")
+                .hint("ALTER EXTENSION pg_airlock UPDATE"));
         }
         let tuple = pg_sys::heap_form_tuple(desc, values.as_mut_ptr(), nulls.as_mut_ptr());
         pg_sys::CatalogTupleInsert(relation, tuple);

@@ -4,7 +4,7 @@
 use super::{column_of, is_ours, type_oids};
 use crate::pg::keys::{entropy, ring};
 use crate::pg::sys::{varlena, varlena_bytes};
-use crate::pure::envelope;
+use crate::pure::envelope::{self, Row};
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::pg_sys;
 
@@ -86,9 +86,9 @@ impl Held {
     ///
     /// # Safety
     /// As [`Held::versions`].
-    pub unsafe fn resealed(self, field: pg_sys::Datum) -> Result<pg_sys::Datum> {
+    pub unsafe fn resealed(self, field: pg_sys::Datum, row: Option<&Row>) -> Result<pg_sys::Datum> {
         let new = |value: pg_sys::Datum, typmod| -> Result<pg_sys::Datum> {
-            Ok(reseal(&varlena_bytes(value), typmod)?.map_or(value, |bytes| varlena(&bytes)))
+            Ok(reseal(&varlena_bytes(value), typmod, row)?.map_or(value, |bytes| varlena(&bytes)))
         };
         match self {
             Held::Value(typmod) => new(field, typmod),
@@ -138,11 +138,11 @@ unsafe fn elements(field: pg_sys::Datum, element: pg_sys::Oid) -> (Vec<Option<pg
 }
 
 /// A stored value of the column that `typmod` names, sealed anew under the active version of its key; `None` when it is
-/// already. Whoever calls needs no right to decrypt, for nothing is shown.
+/// already. Whoever calls needs no right to decrypt, for nothing is shown. `row` is what the column is bound to, if it is.
 ///
 /// # Errors
-/// AL003 for a value that does not open here; 0A000 for one that is bound to its row; AL001, AL002.
-pub fn reseal(bytes: &[u8], typmod: i32) -> Result<Option<Vec<u8>>> {
+/// AL003 for a value that does not open here; AL001, AL002.
+pub fn reseal(bytes: &[u8], typmod: i32, row: Option<&Row>) -> Result<Option<Vec<u8>>> {
     let column = column_of(typmod)?;
     let key = &column.key;
     let version = envelope::version_id(bytes)?;
@@ -156,5 +156,5 @@ pub fn reseal(bytes: &[u8], typmod: i32) -> Result<Option<Vec<u8>>> {
             .hint("restore it from a backup, or set it to NULL"));
     }
     let keys = (&*old.seal, &*new.seal);
-    envelope::reseal(bytes, keys, new.version_id, &column.uuid, key.plain_type, &entropy::random()?).map(Some)
+    envelope::reseal(bytes, keys, new.version_id, (&column.uuid, row), key.plain_type, &entropy::random()?).map(Some)
 }

@@ -9,6 +9,8 @@
 //! A typmod is a column number (values are sealed for that column) or, outside column definitions, a key's number (the
 //! carrier is checked against the key's plaintext type and stays a carrier).
 
+pub mod bind;
+mod bound_ddl;
 pub mod cast;
 mod created_as;
 pub mod ddl;
@@ -32,7 +34,8 @@ use crate::pg::gucs::{encrypted_input, EncryptedInput};
 use crate::pg::keys::entropy;
 use crate::pg::keys::ring::{self, ColumnInfo, KeyInfo, Number};
 use crate::pg::readlog::identity;
-use crate::pure::envelope::{self, Sealing};
+use crate::pg::sys::Args;
+use crate::pure::envelope::{self, Row, Sealing};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::plaintext::{decode, encode, is_padded, Value};
 use crate::pure::tag::{self, MatchTag};
@@ -126,8 +129,23 @@ fn carried(bytes: &[u8]) -> Result<Zeroizing<String>> {
     Ok(Zeroizing::new(text.to_string()))
 }
 
-/// Seals a value of the key's plaintext type for a column.
+/// Which of the two types that is, if it is one.
+fn form_of(oid: pgrx::pg_sys::Oid) -> Option<Form> {
+    let (plain, searchable) = type_oids()?;
+    match oid {
+        _ if oid == plain => Some(Form::Plain),
+        _ if oid == searchable => Some(Form::Searchable),
+        _ => None,
+    }
+}
+
+/// Seals a value of the key's plaintext type for a column; where that is bound, the trigger seals it for its row.
 fn seal(column: &ColumnInfo, value: &Value, form: Form) -> Result<Vec<u8>> {
+    seal_in(column, value, None, form)
+}
+
+/// Seals it for a row of the column, or for none.
+fn seal_in(column: &ColumnInfo, value: &Value, row: Option<&Row>, form: Form) -> Result<Vec<u8>> {
     let key = &column.key;
     let version = ring::active_seal(key.key_no)?;
     let sealing = Sealing {
@@ -141,7 +159,11 @@ fn seal(column: &ColumnInfo, value: &Value, form: Form) -> Result<Vec<u8>> {
         },
         padded: is_padded(key.plain_type, key.pad),
     };
-    Ok(envelope::seal(&sealing, &entropy::random()?, &encode(value, key.pad)))
+    let (nonce, plain) = (entropy::random()?, encode(value, key.pad));
+    Ok(match row {
+        None => envelope::seal(&sealing, &nonce, &plain),
+        Some(row) => envelope::seal_bound(&sealing, row, &nonce, &plain),
+    })
 }
 
 /// The match tag of a value in a column.
@@ -160,13 +182,21 @@ fn check_form(bytes: &[u8], form: Form) -> Result<()> {
         .detail("Values of airlock.encrypted_eq carry a match tag, values of airlock.encrypted carry none."))
 }
 
-/// Opens a stored value of this column. AL002, AL003.
+/// Opens a stored value of this column, which is bound to no row. AL002, AL003.
 fn open(column: &ColumnInfo, bytes: &[u8]) -> Result<Value> {
+    if column.bind.is_empty() {
+        return open_in(column, bytes, None);
+    }
+    Err(Error::new(Kind::NotAuthentic, "the column is bound to its row, and the row is not given")
+        .detail(origin(column))
+        .hint(format!("give the bound columns as last arguments: {}", bind::call(column))))
+}
+
+/// Opens a stored value of this column and row, or one that is bound to no row. AL002, AL003.
+fn open_in(column: &ColumnInfo, bytes: &[u8], row: Option<&Row>) -> Result<Value> {
     let here = |e: Error| {
-        e.detail(format!(
-            "The value was read from encrypted column number {}, key \"{}\".",
-            column.column_no, column.key.name
-        ))
+        let why = e.detail.clone().map_or(String::new(), |why| why + " ");
+        e.detail(why + &origin(column))
     };
     let header = envelope::parse(bytes).map_err(here)?;
     let version = ring::seal_version(header.version_id)?;
@@ -174,24 +204,39 @@ fn open(column: &ColumnInfo, bytes: &[u8]) -> Result<Value> {
         return Err(here(Error::new(Kind::NotAuthentic, "ciphertext does not authenticate here")
             .hint("The value is sealed under another key: it was moved from another column. To copy a value, write SET d = airlock.decrypt(c).")));
     }
-    let plain = envelope::open(bytes, &version.seal, &column.uuid, column.key.plain_type).map_err(here)?;
-    decode(column.key.plain_type, &plain, header.padded)
+    let (key, uuid, plain_type) = (&version.seal, &column.uuid, column.key.plain_type);
+    let plain = match row {
+        None => envelope::open(bytes, key, uuid, plain_type),
+        Some(row) => envelope::open_bound(bytes, row, key, uuid, plain_type),
+    };
+    decode(plain_type, &plain.map_err(here)?, header.padded)
 }
 
-/// Opens a stored value of the column that `typmod` names. Checks no right: whoever calls has.
+/// Where a value was read, for the detail of an error.
+fn origin(column: &ColumnInfo) -> String {
+    format!("The value was read from encrypted column number {}, key \"{}\".", column.column_no, column.key.name)
+}
+
+/// Opens a stored value of the column that `typmod` names. Checks no right: whoever calls has. The arguments of the call
+/// from `bound` on are the row that it is bound to, where it is.
 ///
 /// # Errors
-/// AL003 when the typmod names no column, or the value is not of that column; AL001, AL002 by the state of the keys.
-pub fn open_value(bytes: &[u8], typmod: i32) -> Result<Value> {
-    open(&*column_of(typmod)?, bytes)
+/// AL003 when the typmod names no column, or the value is not of that column and row; AL001, AL002 by the state of the
+/// keys; 22023 when the row has another number of columns.
+pub fn open_value(bytes: &[u8], typmod: i32, args: Args, bound: usize) -> Result<Value> {
+    let column = column_of(typmod)?;
+    if args.count() <= bound {
+        return open(&column, bytes);
+    }
+    open_in(&column, bytes, Some(&bind::row_of(args, bound, &column)?))
 }
 
-/// Opens a stored value of this column and throws it away: whether it is authentic here, and of the right type. Checks
-/// no right, for nothing is shown.
+/// Opens a stored value of this column and row, and throws it away: whether it is authentic here, and of the right type.
+/// Checks no right, for nothing is shown.
 ///
 /// # Errors
 /// AL003, its DETAIL says what is wrong, as does that of AL002; AL001.
-pub fn authenticate(column: &ColumnInfo, bytes: &[u8], form: Form) -> Result<()> {
+pub fn authenticate(column: &ColumnInfo, bytes: &[u8], row: Option<&Row>, form: Form) -> Result<()> {
     let header = envelope::parse(bytes)?;
     check_form(bytes, form)?;
     let version = ring::seal_version(header.version_id)?;
@@ -201,7 +246,11 @@ pub fn authenticate(column: &ColumnInfo, bytes: &[u8], form: Form) -> Result<()>
             version.key.name
         )));
     }
-    let plain = envelope::open(bytes, &version.seal, &column.uuid, column.key.plain_type)?;
+    let (key, uuid, plain_type) = (&version.seal, &column.uuid, column.key.plain_type);
+    let plain = match row {
+        None => envelope::open(bytes, key, uuid, plain_type)?,
+        Some(row) => envelope::open_bound(bytes, row, key, uuid, plain_type)?,
+    };
     decode(column.key.plain_type, &plain, header.padded).map(|value| drop(Plain(value)))
 }
 

@@ -5,9 +5,10 @@
 //! that has an older one. It takes no transaction id and works on a standby. While it runs, VACUUM keeps what it can see.
 #![allow(unsafe_code)] // ◆ table access method, slots, arrays, toasted values
 
-use super::{ddl, Form};
+use super::{bind, ddl, Form};
 use crate::pg::keys::ring::ColumnInfo;
 use crate::pg::sys::{compat, raw, varlena_bytes};
+use crate::pure::envelope::Row;
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::{pg_sys, PgMemoryContexts};
 use std::ffi::{c_char, CStr};
@@ -42,6 +43,8 @@ pub struct Part {
     pub typmod: i32,
     number: i16,
     elements: Option<pg_sys::Oid>,
+    /// Where the columns are that its values are bound to, with their types.
+    bound: Vec<(usize, pg_sys::Oid)>,
 }
 
 /// A value, where it lies.
@@ -55,9 +58,25 @@ pub struct Cell<'a> {
     /// Line pointer of its row.
     pub line: u16,
     value: pg_sys::Datum,
+    slot: *mut pg_sys::TupleTableSlot,
 }
 
 impl Cell<'_> {
+    /// What it is bound to; `None` in a column that is bound to no row.
+    ///
+    /// # Errors
+    /// 42804 for a type that nothing can be bound to.
+    pub fn row(&self) -> Result<Option<Row>> {
+        let field = |i: usize| {
+            let mut null = false;
+            // SAFETY: the slot holds the value's row while the cell is given out.
+            let datum = unsafe { pg_sys::slot_getattr(self.slot, i as i32 + 1, &mut null) };
+            (!null).then_some(datum)
+        };
+        let fields: Vec<_> = self.part.bound.iter().map(|(i, oid)| (field(*i), *oid)).collect();
+        bind::row_of_fields(&fields)
+    }
+
     /// All of it.
     pub fn bytes(&self) -> Vec<u8> {
         varlena_bytes(self.value)
@@ -90,7 +109,14 @@ pub fn parts(relation: pg_sys::Oid, column: Option<&str>) -> Result<(Vec<Part>, 
         // SAFETY: the table is locked; its descriptor lives while it is open.
         unsafe {
             let open = pg_sys::table_open(table, pg_sys::AccessShareLock as i32);
-            let found = columns(open, column);
+            let mut found = Vec::new();
+            for (number, name, held) in columns(open, column) {
+                let bound = match &held {
+                    Found::Values(shape) => bind::places((*open).rd_att, shape.typmod)?,
+                    _ => Vec::new(),
+                };
+                found.push((number, name, held, bound));
+            }
             let kind = (*(*open).rd_rel).relkind as u8;
             let temporary = (*(*open).rd_rel).relpersistence as u8 == b't' && !(*open).rd_islocaltemp;
             let name = CStr::from_ptr((*(*open).rd_rel).relname.data.as_ptr()).to_string_lossy().into_owned();
@@ -99,7 +125,7 @@ pub fn parts(relation: pg_sys::Oid, column: Option<&str>) -> Result<(Vec<Part>, 
             if let (Some(wanted), true) = (column, found.is_empty()) {
                 return Err(Error::new(Kind::Undefined, format!("{} does not exist", named(wanted))));
             }
-            for (number, column_name, found) in found {
+            for (number, column_name, found, bound) in found {
                 match found {
                     Found::No if column.is_some() => {
                         return Err(Error::new(Kind::State, format!("{} is not encrypted", named(&column_name)))
@@ -123,6 +149,7 @@ pub fn parts(relation: pg_sys::Oid, column: Option<&str>) -> Result<(Vec<Part>, 
                         typmod: shape.typmod,
                         number,
                         elements: shape.elements,
+                        bound,
                     }),
                 }
             }
@@ -217,7 +244,7 @@ fn table(parts: &[Part], offset: usize, each: &mut impl FnMut(&Cell) -> Result<(
                 if null {
                     continue;
                 }
-                let cell = |value| Cell { part, index: offset + i, block, line: place.ip_posid, value };
+                let cell = |value| Cell { part, index: offset + i, block, line: place.ip_posid, value, slot };
                 context.switch_to(|_| match part.elements {
                     None => each(&cell(value)),
                     Some(element) => elements(value, element).into_iter().try_for_each(|value| each(&cell(value))),

@@ -8,11 +8,13 @@ use super::session::Session;
 use super::throttle::Throttle;
 use super::{family, run, Pace};
 use crate::pg::columns::own;
+use crate::pg::encrypted::bind::{places, row_of_fields};
 use crate::pg::encrypted::held::Held;
 use crate::pg::error::notice;
 use crate::pg::keys::ring::{self, Number};
 use crate::pg::sys::catalog::name_argument;
 use crate::pg::sys::{compat, Args};
+use crate::pure::envelope::Row;
 use crate::pure::error::{Error, Kind, Result};
 use crate::sql_function;
 use pgrx::pg_sys;
@@ -83,6 +85,15 @@ struct Column {
     held: Held,
     /// The active version's id.
     active: u32,
+    /// Where the columns are that its values are bound to, with their types.
+    bound: Vec<(usize, pg_sys::Oid)>,
+}
+
+impl Column {
+    /// What the values in a row are bound to.
+    fn row(&self, row: &Fields) -> Result<Option<Row>> {
+        row_of_fields(&self.bound.iter().map(|(at, oid)| (row.get(*at), *oid)).collect::<Vec<_>>())
+    }
 }
 
 impl Change for Reencrypt {
@@ -114,7 +125,7 @@ impl Change for Reencrypt {
             let new = unsafe {
                 column.held.versions(field, &mut |version| old |= version != column.active).and_then(|()| {
                     if old {
-                        column.held.resealed(field).map(Some)
+                        column.held.resealed(field, column.row(row)?.as_ref()).map(Some)
                     } else {
                         Ok(None)
                     }
@@ -160,7 +171,8 @@ unsafe fn columns(desc: pg_sys::TupleDesc, only: Option<&str>) -> Result<Vec<Col
                     .hint("was the dump restored without the rows of airlock_catalog?"))
                 }
             };
-            found.push(Column { at, name, held, active: ring::versions::active_id(key.key_no)? });
+            let (bound, active) = (places(desc, held.typmod())?, ring::versions::active_id(key.key_no)?);
+            found.push(Column { at, name, held, active, bound });
         }
     }
     Ok(found)

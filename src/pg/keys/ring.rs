@@ -3,8 +3,6 @@
 
 mod load;
 
-pub use load::column_items;
-
 use super::memory::Locked;
 use super::{entropy, root};
 use crate::pg::shared;
@@ -53,6 +51,8 @@ pub struct ColumnInfo {
     pub key: Rc<KeyInfo>,
     /// Whether its match tags have 16 bytes.
     pub wide: bool,
+    /// The columns that its values are bound to, in the order of the associated data; empty for none.
+    pub bind: Vec<String>,
 }
 
 /// What a typmod of an encrypted type names.
@@ -175,16 +175,15 @@ pub fn number(typmod: i32) -> Result<Option<Number>> {
         let key = ring.keys.get(&row.key_no).cloned();
         let key =
             key.ok_or_else(|| Error::new(Kind::Corrupt, "an encrypted column names a key that does not exist"))?;
-        let (number, tag_bytes) = (typmod.to_be_bytes(), [row.tag_bytes]);
-        let items = column_items(&number, &row.uuid, &key.uuid, &tag_bytes);
-        if !root::root()?.catalog_key().verify("column", &items, &row.mac) {
+        let named = (typmod, &row.uuid[..], &key.uuid[..]);
+        if !root::root()?.catalog_key().verify_column(named, row.tag_bytes, &row.bind, &row.mac) {
             return Err(Error::new(
                 Kind::NotAuthentic,
                 format!("the catalog row of encrypted column {typmod} was changed"),
             ));
         }
         let wide = row.tag_bytes == 16;
-        let info = Rc::new(ColumnInfo { column_no: typmod, uuid: row.uuid, key, wide });
+        let info = Rc::new(ColumnInfo { column_no: typmod, uuid: row.uuid, key, wide, bind: row.bind });
         ring.verified.insert(typmod, info.clone());
         Ok(Some(Number::Column(info)))
     })
@@ -219,6 +218,12 @@ pub fn any_column() -> Result<bool> {
 /// A key's name, for messages.
 pub fn key_name(key_no: i32) -> Result<String> {
     with(|ring| Ok(ring.keys.get(&key_no).map_or_else(|| key_no.to_string(), |k| k.name.clone())))
+}
+
+/// The columns that the values of a column are bound to, as its catalog row says, which is not authenticated here: needs
+/// no root key. Empty for any other number.
+pub fn binding(typmod: i32) -> Result<Vec<String>> {
+    with(|ring| Ok(ring.columns.get(&typmod).map(|row| row.bind.clone()).unwrap_or_default()))
 }
 
 /// Whether a number is in use, as a key or a column.

@@ -231,22 +231,21 @@ fn changed_row(what: &str, hint: &str) -> Error {
 /// Renews the MACs of the column numbers.
 fn columns(old: &Root, new: &RootKey, keys: &HashMap<i32, (String, [u8; 16])>) -> Result<()> {
     let rows = sql::rows(
-        "SELECT e.column_no, e.uuid, e.key_no, e.mac, e.tag_bytes FROM airlock_catalog.encrypted_column e FOR UPDATE",
+        "SELECT e.column_no, e.uuid, e.key_no, e.mac, e.tag_bytes, e.bind FROM airlock_catalog.encrypted_column e FOR UPDATE",
         &[],
         |row| {
             let uuid = *row.need::<pgrx::Uuid>(2)?.as_bytes();
-            Ok((row.need::<i32>(1)?, uuid, row.need::<i32>(3)?, row.need::<Vec<u8>>(4)?, row.need::<i32>(5)?))
+            Ok((row.need::<i32>(1)?, uuid, row.need::<i32>(3)?, row.need::<Vec<u8>>(4)?, row.need::<i32>(5)?, row.need::<Vec<String>>(6)?))
         },
     )?;
-    for (number, uuid, key_no, mac, tag_bytes) in rows {
+    for (number, uuid, key_no, mac, tag_bytes, bind) in rows {
         let changed = || changed_row(&format!("encrypted column {number}"), "restore the row from a backup");
         let (_, key) = keys.get(&key_no).ok_or_else(changed)?;
-        let (no, width) = (number.to_be_bytes(), [tag_bytes as u8]);
-        let items = ring::column_items(&no, &uuid, key, &width);
-        if !old.catalog_key().verify("column", &items, &mac) {
+        let tag_bytes = tag_bytes as u8;
+        if !old.catalog_key().verify_column((number, &uuid[..], &key[..]), tag_bytes, &bind, &mac) {
             return Err(changed());
         }
-        let mac = new.catalog_key().mac("column", &items).to_vec();
+        let mac = new.catalog_key().column_mac(number, &uuid, key, tag_bytes, &bind).to_vec();
         let sql = "UPDATE airlock_catalog.encrypted_column SET mac = $2 WHERE column_no = $1";
         sql::run(sql, &[arg(number), arg(mac)])?;
     }

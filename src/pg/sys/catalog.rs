@@ -154,7 +154,8 @@ fn seal(column: &mut Column, column_no: i32, searchable: bool) -> Result<()> {
     };
     column.sql_type = info.key.plain_type.sql_name().to_string();
     column.plain = Some(info.key.plain_type);
-    column.encrypted = Some(EncryptedColumn { column_no, key_name: info.key.name.clone(), searchable });
+    let (key_name, bind) = (info.key.name.clone(), info.bind.clone());
+    column.encrypted = Some(EncryptedColumn { column_no, key_name, searchable, bind });
     Ok(())
 }
 

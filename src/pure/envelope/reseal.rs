@@ -1,9 +1,9 @@
 //! A stored value under another key version: header, nonce and ciphertext are new; flags, match tag, plaintext and its
 //! padding stay.
 
-use super::{not_authentic, open, parse, Aad, FIXED, MAGIC};
+use super::{not_authentic, open_at, parse, Aad, Row, FIXED, MAGIC};
 use crate::pure::aead::{self, NONCE, TAG};
-use crate::pure::error::{Error, Kind, Result};
+use crate::pure::error::Result;
 use crate::pure::keyring::SealKey;
 use crate::pure::plaintext::PlainType;
 
@@ -26,20 +26,17 @@ pub fn version_id(head: &[u8]) -> Result<u32> {
 /// `nonce` must be fresh: random, and never used before under `new`.
 ///
 /// # Errors
-/// [`Kind::NotAuthentic`] as for [`open`]; [`Kind::Unsupported`] for a value that is bound to its row.
+/// [`Kind::NotAuthentic`] as for [`super::open`]; `row` is what a bound value is bound to, and `None` for others.
 pub fn reseal(
     bytes: &[u8],
     (old, new): (&SealKey, &SealKey),
     new_id: u32,
-    column_uuid: &[u8; 16],
+    (column_uuid, row): (&[u8; 16], Option<&Row>),
     plain_type: PlainType,
     nonce: &[u8; NONCE],
 ) -> Result<Vec<u8>> {
     let header = parse(bytes)?;
-    if header.bound {
-        return Err(Error::new(Kind::Unsupported, "values that are bound to their row cannot be sealed anew yet"));
-    }
-    let plain = open(bytes, old, column_uuid, plain_type)?;
+    let plain = open_at(bytes, row, old, column_uuid, plain_type)?;
     let mut out = Vec::with_capacity(header.authenticated.len() + NONCE + plain.len() + TAG);
     out.extend_from_slice(header.authenticated);
     out[FIXED - 4..FIXED].copy_from_slice(&new_id.to_be_bytes());
@@ -47,14 +44,15 @@ pub fn reseal(
     out.extend_from_slice(nonce);
     let start = out.len();
     out.extend_from_slice(&plain);
-    aead::seal_from(new.cipher(), aad.bytes(), nonce, &mut out, start);
+    aead::seal_from(new.cipher(), &aad.with(row), nonce, &mut out, start);
     Ok(out)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{seal, Sealing};
+    use super::super::{open, seal, Sealing};
     use super::*;
+    use crate::pure::error::Kind;
     use crate::pure::keyring::Secret;
     use crate::pure::tag::MatchTag;
 
@@ -79,7 +77,30 @@ mod tests {
     }
 
     fn again(bytes: &[u8], column: &[u8; 16], old: u8) -> Result<Vec<u8>> {
-        reseal(bytes, (&key(old), &key(2)), 8, column, PlainType::Text, &[5; NONCE])
+        reseal(bytes, (&key(old), &key(2)), 8, (column, None), PlainType::Text, &[5; NONCE])
+    }
+
+    #[test]
+    fn a_bound_value_stays_bound() {
+        use super::super::{open_bound, seal_bound};
+        use crate::pure::plaintext::Value;
+        let row = |n| Row::from_iter([Some(Value::Int8(n))]);
+        let key = key(1);
+        let sealing = Sealing {
+            key: &key,
+            version_id: 7,
+            column_uuid: &COLUMN,
+            plain_type: PlainType::Text,
+            tag: None,
+            padded: false,
+        };
+        let old = seal_bound(&sealing, &row(1), &[9; NONCE], b"value");
+        let anew =
+            |row: Option<&Row>| reseal(&old, (&key, &self::key(2)), 8, (&COLUMN, row), PlainType::Text, &[5; NONCE]);
+        let new = anew(Some(&row(1))).unwrap();
+        let opened = |n| open_bound(&new, &row(n), &self::key(2), &COLUMN, PlainType::Text);
+        assert_eq!(&**opened(1).unwrap(), b"value");
+        assert!(opened(2).is_err() && anew(Some(&row(2))).is_err() && anew(None).is_err());
     }
 
     #[test]
@@ -122,10 +143,10 @@ mod tests {
     }
 
     #[test]
-    fn row_bound_values_are_said_to_be_unsupported() {
+    fn a_bound_value_needs_its_row() {
         let mut bound = sealed(None, false);
         bound[1] |= 1 << 1;
-        assert_eq!(again(&bound, &COLUMN, 1).err().unwrap().kind, Kind::Unsupported);
+        assert_eq!(again(&bound, &COLUMN, 1).err().unwrap().kind, Kind::NotAuthentic);
     }
 
     #[test]

@@ -118,6 +118,30 @@ impl CatalogKey {
     pub fn verify(&self, label: &str, items: &[&[u8]], mac: &[u8]) -> bool {
         self.mac(label, items).ct_eq(mac).into()
     }
+
+    /// The MAC of an encrypted column's catalog row: column number (u32 big endian), uuid, the key's uuid; and only where
+    /// the column is other than 0.1.0 made them, so that those keep their MAC, the bytes of its tags and then the name of
+    /// each column that its values are bound to.
+    pub fn column_mac(&self, number: i32, uuid: &[u8], key: &[u8], tag_bytes: u8, bind: &[String]) -> [u8; 32] {
+        let (number, tag_bytes) = (number.to_be_bytes(), [tag_bytes]);
+        let mut items = vec![&number[..], uuid, key];
+        if tag_bytes != [8] || !bind.is_empty() {
+            items.push(&tag_bytes);
+            items.extend(bind.iter().map(|name| name.as_bytes()));
+        }
+        self.mac("column", &items)
+    }
+
+    /// True if `mac` is [`CatalogKey::column_mac`] of these; constant time.
+    pub fn verify_column(
+        &self,
+        (number, uuid, key): (i32, &[u8], &[u8]),
+        tag_bytes: u8,
+        bind: &[String],
+        mac: &[u8],
+    ) -> bool {
+        self.column_mac(number, uuid, key, tag_bytes, bind).ct_eq(mac).into()
+    }
 }
 
 /// An HMAC-SHA-256 key with its two key blocks hashed in advance.
@@ -254,5 +278,23 @@ mod tests {
         let mut secret = Secret::new([1; 32]);
         secret.zeroize();
         assert_eq!(secret.0, [0; 32]);
+    }
+
+    #[test]
+    fn the_mac_of_a_column_is_that_of_0_1_0_until_it_has_more_to_say() {
+        let key = CatalogKey(MacKey::new(&[1; 32]));
+        let names = |names: &[&str]| names.iter().map(|n| (*n).to_string()).collect::<Vec<_>>();
+        let mac = |tag, bind: &[&str]| key.column_mac(7, &[2; 16], &[3; 16], tag, &names(bind));
+        assert_eq!(mac(8, &[]), key.mac("column", &[&7_i32.to_be_bytes(), &[2; 16], &[3; 16]]));
+        assert_eq!(
+            mac(8, &["id", "n"]),
+            key.mac("column", &[&7_i32.to_be_bytes(), &[2; 16], &[3; 16], &[8], b"id", b"n"])
+        );
+        let all =
+            [mac(8, &[]), mac(16, &[]), mac(8, &["id"]), mac(8, &["i", "d"]), mac(8, &["n", "id"]), mac(8, &[""])];
+        assert!((1..all.len()).all(|i| !all[..i].contains(&all[i])));
+        assert!(key.verify_column((7, &[2; 16], &[3; 16]), 8, &names(&["id"]), &mac(8, &["id"])));
+        assert!(!key.verify_column((7, &[2; 16], &[3; 16]), 8, &names(&["id"]), &mac(8, &[])));
+        assert!(!key.verify_column((7, &[2; 16], &[3; 16]), 8, &[], b""));
     }
 }

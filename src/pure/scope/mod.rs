@@ -97,6 +97,8 @@ pub struct EncryptedColumn {
     pub key_name: String,
     /// `encrypted_eq`.
     pub searchable: bool,
+    /// Columns of the same table that its values are bound to, in the order in which `disclose` takes them.
+    pub bind: Vec<String>,
 }
 
 /// A foreign key of the relation at hand.

@@ -48,8 +48,13 @@ pub fn render(plan: &ViewPlan, ids: &Ids<'_>, role: &str) -> Result<Rendered> {
     let inner = qualified(INNER_SCHEMA, &inner_name);
     let outer = qualified(&plan.view_schema, &plan.view_name);
 
-    let read = plan.columns.iter().filter(|c| c.expression.reads_column()).map(|c| ident(&c.name));
-    let read = read.collect::<Vec<_>>().join(", ");
+    let mut read: Vec<&String> = plan.columns.iter().filter(|c| c.expression.reads_column()).map(|c| &c.name).collect();
+    for name in plan.columns.iter().flat_map(|c| &c.bound) {
+        if !read.contains(&name) {
+            read.push(name);
+        }
+    }
+    let read = read.into_iter().map(|name| ident(name)).collect::<Vec<_>>().join(", ");
     let select = if read.is_empty() { "SELECT".to_string() } else { format!("SELECT {read}") };
     let base = qualified(&plan.schema, &plan.table);
     let filter = plan.row_filter.as_ref().map_or(String::new(), |filter| format!(" AND ({filter})"));
@@ -109,7 +114,9 @@ fn expression(column: &PlanColumn, rule: i32) -> Result<String> {
         ColumnExpr::Masked { mask, cast } => call(mask, &cast_to(name, *cast))?,
         ColumnExpr::Disclose { cast } => {
             let value = cast_to(name, *cast);
-            if column.result_type == PlainType::Text.sql_name() {
+            if !column.bound.is_empty() {
+                format!("airlock.disclose({rule}, {value}, NULL::{result}, {})", list(&column.bound))
+            } else if column.result_type == PlainType::Text.sql_name() {
                 format!("airlock.disclose({rule}, {value})")
             } else {
                 format!("airlock.disclose({rule}, {value}, NULL::{result})")
@@ -186,6 +193,7 @@ mod tests {
             mask_json: None,
             domain: None,
             encrypted: false,
+            bound: vec![],
             null_as: None,
         }
     }
@@ -224,6 +232,16 @@ mod tests {
         ] {
             assert_eq!(expression(&column(expr, result), 7).unwrap(), wanted);
         }
+    }
+
+    #[test]
+    fn the_row_follows_the_typed_value() {
+        let mut bound = column(ColumnExpr::Disclose { cast: None }, "text");
+        bound.bound = vec!["id".into(), "a\"b".into()];
+        let sql = "airlock.disclose(7, \"c\", NULL::pg_catalog.text, \"id\", \"a\"\"b\")";
+        assert_eq!(expression(&bound, 7).unwrap(), sql);
+        let inner = render(&plan(vec![bound]), &Ids { scope_id: 3, rule_ids: &[7] }, "r").unwrap().inner_sql;
+        assert!(inner.contains("SELECT \"c\", \"id\", \"a\"\"b\"\n"), "{inner}");
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub struct ViewPlan {
     pub view_name: String,
     /// Columns of the outer view.
     pub columns: Vec<PlanColumn>,
-    /// Base columns on which the view owner needs SELECT, sorted: read, filter and subject columns. Never empty:
+    /// Base columns on which the view owner needs SELECT, sorted: read, bound, filter and subject columns. Never empty:
     /// PostgreSQL wants a right on at least one column to count rows.
     pub granted: Vec<String>,
     /// The row filter.
@@ -90,6 +90,8 @@ pub struct PlanColumn {
     pub needs_disclose: bool,
     /// The base column is encrypted.
     pub encrypted: bool,
+    /// Base columns that its values are bound to; read by the inner view, and never shown for that.
+    pub bound: Vec<String>,
     /// Shown instead of NULL.
     pub null_as: Option<String>,
 }
@@ -274,6 +276,7 @@ fn plan_column(table: &TableShape, column: &Column, rule: &Rule) -> PlanColumn {
         domain: rule_domain(table, rule),
         needs_disclose,
         encrypted,
+        bound: column.encrypted.as_ref().filter(|_| needs_disclose).map_or_else(Vec::new, |e| e.bind.clone()),
         null_as: rule.null_as.clone(),
     }
 }
@@ -282,7 +285,8 @@ fn plan_column(table: &TableShape, column: &Column, rule: &Rule) -> PlanColumn {
 fn granted(r: &Request<'_>, columns: &[PlanColumn]) -> Vec<String> {
     let read = columns.iter().filter(|c| c.expression.reads_column()).map(|c| &c.name);
     let filter = r.filter_columns.iter().filter(|_| r.row_filter.is_some());
-    let mut names: BTreeSet<&String> = read.chain(filter).chain(r.subject).collect();
+    let bound = columns.iter().flat_map(|c| &c.bound);
+    let mut names: BTreeSet<&String> = read.chain(bound).chain(filter).chain(r.subject).collect();
     if names.is_empty() {
         // nothing but constants: PostgreSQL still wants a right on one column before it counts rows
         names.extend(r.table.primary_key.first().or_else(|| r.table.columns.first().map(|c| &c.name)));

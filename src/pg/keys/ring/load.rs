@@ -15,6 +15,7 @@ pub(super) struct ColumnRow {
     pub key_no: i32,
     pub mac: Vec<u8>,
     pub tag_bytes: u8,
+    pub bind: Vec<String>,
 }
 
 /// A version of a key as its row says.
@@ -28,20 +29,6 @@ pub(super) struct VersionRow {
     pub root_generation: u32,
     pub commitment: Vec<u8>,
     pub state: VersionState,
-}
-
-/// What the MAC of a column's row covers. What is as 0.1.0 had it is left out, so that its rows keep their MAC.
-pub fn column_items<'a>(
-    number: &'a [u8; 4],
-    uuid: &'a [u8; 16],
-    key_uuid: &'a [u8; 16],
-    tag_bytes: &'a [u8; 1],
-) -> Vec<&'a [u8]> {
-    let mut items: Vec<&[u8]> = vec![number, uuid, key_uuid];
-    if tag_bytes[0] != 8 {
-        items.push(tag_bytes);
-    }
-    items
 }
 
 /// Reads what the catalog says, as of now.
@@ -69,7 +56,10 @@ pub(super) fn load(generation: (u64, u64)) -> Result<Ring> {
         let mac = row.bytes("mac").unwrap_or_default();
         // a table of 0.1.0 has no such column
         let tag_bytes = row.get::<i32>("tag_bytes").map_or(8, |n| n as u8);
-        ring.columns.insert(row.need("column_no")?, ColumnRow { uuid, key_no: row.need("key_no")?, mac, tag_bytes });
+        ring.columns.insert(
+            row.need("column_no")?,
+            ColumnRow { uuid, key_no: row.need("key_no")?, mac, tag_bytes, bind: row.texts("bind") },
+        );
         Ok(())
     })?;
     scan::table("key_version", |row| {

@@ -12,7 +12,7 @@ fn column(name: &str, sql_type: &str, plain: Option<PlainType>) -> Column {
 }
 
 fn encrypted(name: &str, plain: PlainType) -> Column {
-    let fact = EncryptedColumn { column_no: 4, key_name: "pii".into(), searchable: false };
+    let fact = EncryptedColumn { column_no: 4, key_name: "pii".into(), searchable: false, bind: vec![] };
     Column { encrypted: Some(fact), ..column(name, plain.sql_name(), Some(plain)) }
 }
 
