@@ -195,3 +195,34 @@ fn decrypt_column_undoes_it() {
     let sql = "SELECT string_agg(bind::text, ' ' ORDER BY \"column\") FROM airlock.encrypted_columns WHERE relation = 'public.people'::regclass";
     assert_eq!(cluster.admin(sql).value(), "{} {id}");
 }
+
+/// What goes over whole columns takes each value's row along.
+#[test]
+fn reencryption_and_verification_keep_to_the_row() {
+    let cluster = bound();
+    let before = read(&cluster);
+    let verified = |cluster: &Cluster| {
+        cluster
+            .sql("app", "SELECT bool_and(ok) || ' ' || sum(count) FROM airlock.verify_column('public.people', 'ssn')")
+            .value()
+    };
+    assert_eq!(verified(&cluster), "true 5");
+    cluster.admin("SELECT airlock.rotate_key('pii'), airlock.rotate_key('birth')");
+    let answer = cluster.sql("app", "CALL airlock.reencrypt('public.people')").ok();
+    assert!(answer.notices.iter().any(|n| n.get('M').starts_with("5 rows were sealed anew")), "{:?}", answer.notices);
+    assert_eq!((read(&cluster), flags(&cluster, "ssn")), (before, "5 0".into()));
+    assert_eq!(verified(&cluster), "true 5");
+    cluster.sql("app", "CALL airlock.reencrypt('public.customers')").ok();
+    cluster.admin("SELECT airlock.retire_key_version('pii', 1), airlock.retire_key_version('birth', 1)");
+    // two values change places
+    cluster.admin(
+        "ALTER TABLE public.people DISABLE TRIGGER USER; SET airlock.encrypted_input = ciphertext;
+         UPDATE public.people p SET ssn = q.ssn FROM public.people q WHERE (p.id, q.id) IN ((1, 2), (2, 1));
+         ALTER TABLE public.people ENABLE ALWAYS TRIGGER \"~airlock_bind\"",
+    );
+    assert_eq!(verified(&cluster), "false 7", "of 5 values, 2 are not of their row");
+    cluster.admin("SELECT airlock.rotate_key('pii')");
+    let answer = cluster.sql("app", "CALL airlock.reencrypt('public.people', 'ssn')");
+    assert_eq!(answer.code(), "AL003", "{answer:?}");
+    assert!(answer.error.unwrap().text().contains("In the row at"));
+}
