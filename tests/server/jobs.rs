@@ -170,6 +170,8 @@ fn interrupt(cluster: &mut Cluster, how: &str) {
         let done = progress(cluster, "CASE state WHEN 'running' THEN rows_changed ELSE 0 END");
         (done.parse::<usize>().unwrap_or(0) >= 200).then_some(())
     });
+    let ready = |cluster: &Cluster| cluster.log().matches("ready to accept connections").count();
+    let before = ready(cluster);
     match how {
         "cancel" => conn.cancel(),
         "terminate" => drop(cluster.admin(&format!("SELECT pg_terminate_backend({})", progress(cluster, "pid")))),
@@ -178,8 +180,13 @@ fn interrupt(cluster: &mut Cluster, how: &str) {
     }
     let answer = conn.finish();
     assert!(answer.closed || answer.error.is_some(), "{how}: it was not interrupted");
-    if how.starts_with("kill -9 of the cluster") {
-        cluster.start();
+    match how {
+        // the postmaster ends all sessions and recovers, some moments later
+        "kill -9 of the backend" => {
+            eventually("the server has recovered", || (ready(cluster) > before).then_some(()));
+        }
+        "kill -9 of the cluster" => cluster.start(),
+        _ => {}
     }
     eventually("the server takes connections", || cluster.login("app", DATABASE, &[]).ok().map(drop));
 }
