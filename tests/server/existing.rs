@@ -349,3 +349,26 @@ fn kill_9_at_each_step_leaves_the_column_as_it_was_or_encrypted() {
         "2"
     );
 }
+
+#[test]
+fn a_searchable_column_without_an_index_gets_one() {
+    let cluster = crate::fixture::running();
+    cluster.admin(
+        "CREATE TABLE public.fresh (a text, b text); INSERT INTO public.fresh VALUES ('x1', 'same'), ('x2', 'same')",
+    );
+    let indexes = || {
+        cluster
+            .admin("SELECT string_agg(indexdef, '; ' ORDER BY indexname) FROM pg_indexes WHERE tablename = 'fresh'")
+            .value()
+    };
+    cluster.admin("SELECT airlock.encrypt_column('public.fresh', 'a', 'pii', searchable => true, \"unique\" => true)");
+    assert!(indexes().contains("UNIQUE") && indexes().contains("(airlock.match_tag16(a))"), "{}", indexes());
+    let answer = cluster.sql(
+        "postgres",
+        "SELECT airlock.encrypt_column('public.fresh', 'b', 'pii', searchable => true, \"unique\" => true)",
+    );
+    assert_eq!(answer.code(), "23505", "{answer:?}");
+    assert!(!answer.error.unwrap().text().contains("same"), "the value is not shown");
+    cluster.admin("SELECT airlock.encrypt_column('public.fresh', 'b', 'pii', searchable => true)");
+    assert!(indexes().contains("(airlock.match_tag(b))"), "{}", indexes());
+}

@@ -19,6 +19,7 @@ use crate::pg::gucs::{encrypted_input, EncryptedInput};
 use crate::pg::keys::ring::{self, Number};
 use crate::pg::shared;
 use crate::pg::sys::roles;
+use crate::pg::sys::sql::{arg, first};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::index::Becomes;
 use crate::pure::name::{ident, literal, type_name};
@@ -134,10 +135,7 @@ fn encrypt(
     }
     plan.tell(if unique { "airlock.match_tag16" } else { "airlock.match_tag" });
     if searchable && plan.is_empty() {
-        let tag = if unique { "match_tag16" } else { "match_tag" };
-        notice(Error::new(Kind::State, format!("there is no index on {named}: a search reads the table")).hint(
-            format!("CREATE {}INDEX ON {} (airlock.{tag}({c}))", if unique { "UNIQUE " } else { "" }, facts.relation()),
-        ));
+        index(&facts, &named, &c, unique)?;
     }
     let (lsn, time) = history::encrypted(now)?;
     notice(
@@ -145,6 +143,21 @@ fn encrypt(
             .detail("WAL, its archive, backups, replicas' WAL and server logs from before then still hold the plaintext, and so do free space in pg_statistic and the file system's freed blocks. TABLE airlock.encrypted_columns keeps position and time.")
             .hint("Once this is committed: VACUUM pg_catalog.pg_statistic; SELECT * FROM airlock.scrub('pg_catalog.pg_statistic'); then take a new base backup, and expire the older ones."),
     );
+    Ok(())
+}
+
+/// The index that a search needs, where none moved with the column and the current role may make one.
+fn index(facts: &Facts, named: &str, column: &str, unique: bool) -> Result<()> {
+    let tag = if unique { "match_tag16" } else { "match_tag" };
+    let kind = if unique { "UNIQUE INDEX" } else { "INDEX" };
+    let statement = format!("CREATE {kind} ON {} (airlock.{tag}({column}))", facts.relation());
+    let may = first("SELECT pg_catalog.has_schema_privilege($1, 'CREATE')", &[arg(facts.schema.clone())], |row| {
+        row.need::<bool>(1)
+    })?;
+    if may == Some(true) {
+        return execute(&statement);
+    }
+    notice(Error::new(Kind::State, format!("there is no index on {named}: a search reads the table")).hint(statement));
     Ok(())
 }
 
