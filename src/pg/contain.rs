@@ -147,7 +147,7 @@ pub unsafe fn query(query: *mut pg_sys::Query) -> Result<()> {
 }
 
 /// The OIDs of all functions that a query names: calls, operators, casts, aggregates, window functions, in every part.
-unsafe fn functions_of(query: *mut pg_sys::Query) -> Vec<pg_sys::Oid> {
+pub(in crate::pg) unsafe fn functions_of(query: *mut pg_sys::Query) -> Vec<pg_sys::Oid> {
     unsafe extern "C-unwind" fn collect(function: pg_sys::Oid, found: *mut c_void) -> bool {
         // SAFETY: `found` is the vector below.
         unsafe { (*found.cast::<Vec<pg_sys::Oid>>()).push(function) };

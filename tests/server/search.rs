@@ -230,6 +230,9 @@ fn what_has_no_meaning_is_refused_with_a_hint() {
         ("SELECT id FROM person WHERE note <> 'x'", "42883", "encrypted_eq"),
         ("SELECT id FROM person WHERE note = note", "42883", "encrypted_eq"),
         ("SELECT id FROM person WHERE note IN ('x', 'y')", "42883", "encrypted_eq"),
+        // as soon as it is parsed
+        ("PREPARE q AS SELECT id FROM person WHERE note = $1", "42883", "encrypted_eq"),
+        ("CREATE TEMP VIEW v AS SELECT a.id FROM person a JOIN person b ON a.note = b.note", "42883", "encrypted_eq"),
         ("SELECT id FROM person WHERE n = 'seven'", "22P02", ""),
         ("SELECT id FROM person WHERE n = 5000000000", "22003", ""),
         ("SELECT id FROM person WHERE n = 'airlock:1:4QAA'", "22P02", "decrypt"),

@@ -18,9 +18,10 @@
 
 use super::needle::two_keys;
 use super::type_oids;
+use crate::pg::contain::functions_of;
 use crate::pg::keys::ring::{self, Named};
 use crate::pg::shared;
-use crate::pg::sys::{compat, function_oid, list, raw, scan, typmod_of_expression, Args, Raw};
+use crate::pg::sys::{binary_upgrade, compat, function_oid, list, raw, scan, typmod_of_expression, Args, Raw};
 use crate::pure::error::{Error, Kind, Result};
 use crate::sql_function;
 use pgrx::pg_sys::{self, NodeTag};
@@ -258,6 +259,8 @@ pub(in crate::pg) unsafe fn call(
 thread_local! {
     /// Whether the database has encrypted columns, as of a generation.
     static WANTED: Cell<((u64, u64), bool)> = const { Cell::new(((u64::MAX, 0), false)) };
+    /// The functions of operators that always refuse, as of the same.
+    static REFUSING: Cell<[Option<pg_sys::Oid>; 3]> = const { Cell::new([None; 3]) };
 }
 
 /// Whether queries are to be looked at before they are planned: only where there are encrypted columns. One comparison,
@@ -271,9 +274,34 @@ pub fn wanted() -> Result<bool> {
     if known == generation {
         return Ok(wanted);
     }
-    let wanted = scan::table_oid("encrypted_column").is_some() && ring::any_column()?;
+    // the last of the keyring's tables: where pg_upgrade or a script is still making them there is none to look into
+    let made = scan::table_oid("key_grant").is_some() && !binary_upgrade();
+    let wanted = made && scan::table_oid("encrypted_column").is_some() && ring::any_column()?;
+    if let Some((plain, _)) = type_oids().filter(|_| wanted) {
+        let text = pg_sys::TEXTOID;
+        let refusing = [[plain, plain], [plain, text], [text, plain]];
+        REFUSING.with(|r| r.set(refusing.map(|types| function_oid(c"not_comparable", &types))));
+    }
     WANTED.with(|w| w.set((generation, wanted)));
     Ok(wanted)
+}
+
+/// Refuses a comparison that the type does not have as soon as a statement is analysed, when it is prepared or a view is
+/// made of it.
+///
+/// # Errors
+/// `42883`.
+///
+/// # Safety
+/// `query` was just analysed.
+pub unsafe fn after_analysis(query: *mut pg_sys::Query) -> Result<()> {
+    let refusing = REFUSING.with(Cell::get);
+    // SAFETY: as the caller promises.
+    let functions = unsafe { functions_of(query) };
+    if functions.into_iter().any(|function| refusing.contains(&Some(function))) {
+        return Err(not_comparable());
+    }
+    Ok(())
 }
 
 /// Turns what compares an encrypted column with the elements of an array, all over a query that is about to be planned.
@@ -345,7 +373,7 @@ pub(in crate::pg) unsafe fn collect(root: *mut pg_sys::Node, tag: NodeTag) -> Ve
     search.found
 }
 
-/// 0A000 for `=` and `<>` of `airlock.encrypted`: while it is planned, so before any row is read.
+/// 42883 for `=` and `<>` of `airlock.encrypted`.
 fn not_comparable() -> Error {
     Error::new(Kind::NoOperator, "values of type airlock.encrypted cannot be compared")
         .detail("They carry no match tag: equal values have nothing in common that could be seen without decrypting.")

@@ -112,8 +112,13 @@ unsafe extern "C-unwind" fn analyze(
         if let Some(next) = previous().analyze {
             next(pstate, query, jumble);
         }
-        if !identity::known_other() && pg_sys::IsTransactionState() && watched() {
+        if !pg_sys::IsTransactionState() {
+            return;
+        }
+        if !identity::known_other() && watched() {
             run(|| contain::query(query));
+        } else if run(search::wanted) {
+            run(|| search::after_analysis(query));
         }
     }
 }
