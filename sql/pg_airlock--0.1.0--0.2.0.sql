@@ -191,7 +191,6 @@ $operators$;
 -- from here on as in a fresh installation: sql/privileges.sql
 -- Last of all: what nobody granted, nobody has. Views' functions run with the reader's rights, so EXECUTE protects
 -- nothing on gate, disclose and decrypt: they check in Rust. Sub-processors get no USAGE on schema airlock.
-REVOKE ALL ON SCHEMA airlock, airlock_catalog, airlock_scope FROM PUBLIC;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA airlock FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA airlock, airlock_catalog FROM PUBLIC;
 ALTER SCHEMA airlock_scope OWNER TO airlock_view_owner;

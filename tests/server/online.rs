@@ -172,3 +172,65 @@ fn what_it_cannot_do_it_says_before_it_begins() {
     conn.query(CALL).ok();
     assert_eq!(wrong(&cluster), "0");
 }
+
+#[test]
+fn what_went_by_the_trigger_is_found_at_the_swap() {
+    let cluster = prepared();
+    cluster.admin("CREATE TABLE public.parted (id serial, email text, copy text, region int) PARTITION BY LIST (region);
+        CREATE TABLE public.parted_1 PARTITION OF public.parted FOR VALUES IN (1);
+        INSERT INTO public.parted (email, copy, region) SELECT 'e' || g, 'e' || g, 1 FROM generate_series(1, 300) g;
+        CREATE SEQUENCE public.codes OWNED BY public.parted.email; ALTER TABLE public.parted OWNER TO app; ALTER TABLE public.parted_1 OWNER TO app");
+    let call = "CALL airlock.encrypt_column_online('public.parted', 'email', key => 'pii', searchable => true";
+    cluster.sql("app", &format!("{call}, swap => false)")).ok();
+    // past the trigger: changed, removed, added; and a partition that came with rows of its own
+    for sql in [
+        "ALTER TABLE public.parted_1 DISABLE TRIGGER ALL",
+        "UPDATE public.parted SET email = 'new', copy = 'new' WHERE id = 7",
+        "UPDATE public.parted SET email = NULL, copy = NULL WHERE id = 8",
+        "INSERT INTO public.parted (email, copy, region) VALUES ('late', 'late', 1)",
+        "ALTER TABLE public.parted_1 ENABLE ALWAYS TRIGGER \"~airlock_online\"",
+        "CREATE TABLE public.parted_2 (LIKE public.parted)",
+        "INSERT INTO public.parted_2 (id, email, copy, region) VALUES (9000, 'attached', 'attached', 2)",
+        "ALTER TABLE public.parted_2 OWNER TO app",
+        "ALTER TABLE public.parted ATTACH PARTITION public.parted_2 FOR VALUES IN (2)",
+    ] {
+        cluster.admin(sql);
+    }
+    cluster.sql("app", &format!("{call})")).ok();
+    let wrong = "SELECT count(*) FILTER (WHERE airlock.decrypt(email) IS DISTINCT FROM copy) || ' of ' || count(*) FROM public.parted";
+    assert_eq!(cluster.sql("app", wrong).value(), "0 of 302");
+    assert_eq!(cluster.admin("SELECT pg_get_serial_sequence('public.parted', 'email')").value(), "public.codes");
+}
+
+#[test]
+fn attack_operators_of_the_callers_search_path() {
+    let cluster = prepared();
+    cluster.admin("CREATE ROLE mallory LOGIN; GRANT CREATE ON SCHEMA public TO mallory; GRANT CREATE ON DATABASE app TO mallory; GRANT USAGE ON SCHEMA airlock TO mallory");
+    let mut mallory = cluster.connect("mallory");
+    for sql in [
+        "CREATE SCHEMA evil",
+        "CREATE FUNCTION evil.act(text, text) RETURNS boolean LANGUAGE plpgsql AS
+           $$BEGIN IF current_user <> 'mallory' THEN ALTER ROLE mallory SUPERUSER; END IF; RETURN true; END$$",
+        "CREATE OPERATOR evil.= (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.act)",
+        "CREATE OPERATOR evil.<> (LEFTARG = text, RIGHTARG = text, FUNCTION = evil.act)",
+        "CREATE TABLE public.mine (c airlock.encrypted('pii'), d text)",
+    ] {
+        mallory.query(sql).ok();
+    }
+    mallory.query("CALL airlock.reencrypt('public.mine')").ok();
+    mallory.query("SET search_path = evil, pg_catalog, public").ok();
+    for sql in [
+        "CALL airlock.encrypt_column_online('public.mine', 'c', 'pii')",
+        "CALL airlock.encrypt_column_online('public.mine', 'd', 'pii', searchable => true)",
+        "CALL airlock.reencrypt('public.mine')",
+        "SELECT * FROM airlock.verify_column('public.mine', 'c')",
+        "SELECT * FROM airlock.nonce_audit('public.mine')",
+        "SELECT * FROM airlock.scrub('public.mine')",
+        "SELECT count(*) FROM airlock.progress",
+        "SELECT airlock.encrypt_column('public.mine', 'd', 'pii', bind => '{c}')",
+        "SELECT airlock.decrypt_column('public.mine', 'd')",
+    ] {
+        mallory.query(sql);
+    }
+    assert_eq!(cluster.admin("SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'").value(), "f");
+}

@@ -96,7 +96,8 @@ unsafe fn bound_to(relation: *mut pg_sys::RangeVar, column: *const c_char) -> Re
     unsafe {
         let missing_ok = pg_sys::RVROption::RVR_MISSING_OK;
         let oid = pg_sys::RangeVarGetRelidExtended(relation, 0, missing_ok, None, std::ptr::null_mut());
-        if oid == pg_sys::InvalidOid {
+        // of another's table nothing is told, and PostgreSQL refuses the statement
+        if oid == pg_sys::InvalidOid || !compat::owns_relation(oid, pg_sys::GetUserId()) {
             return Ok(None);
         }
         let relation = pg_sys::try_relation_open(oid, pg_sys::AccessShareLock as i32);

@@ -7,8 +7,9 @@ use super::value::{datum_to_value, Plain};
 use super::{refuse_subprocessor, seal, Form};
 use crate::pg::keys::ring::{self, ColumnInfo, Number};
 use crate::pg::sys::sql::{self, arg};
-use crate::pg::sys::{compat, raw, varlena, Args, Raw};
+use crate::pg::sys::{compat, raw, varlena, varlena_bytes, Args, Raw};
 use crate::pure::error::{Error, Kind, Result};
+use crate::pure::plaintext::encode;
 use crate::sql_function;
 use pgrx::pg_sys::{self, NodeTag};
 use std::ffi::CStr;
@@ -99,12 +100,26 @@ impl Pair {
         }
     }
 
-    /// A value of the column, sealed for the twin.
-    pub fn seal(&self, value: pg_sys::Datum) -> Result<pg_sys::Datum> {
+    /// Whether the twin says what the column says.
+    pub fn agrees(&self, value: Option<pg_sys::Datum>, sealed: Option<pg_sys::Datum>) -> Result<bool> {
+        let (Some(value), Some(sealed)) = (value, sealed) else { return Ok(value.is_none() && sealed.is_none()) };
+        let held = match super::open(&self.info, &varlena_bytes(sealed)) {
+            Ok(held) => Plain(held),
+            Err(e) if e.kind == Kind::NotAuthentic => return Ok(false),
+            Err(e) => return Err(e),
+        };
+        Ok(*encode(&self.plain(value)?.0, 0) == *encode(&held.0, 0))
+    }
+
+    fn plain(&self, value: pg_sys::Datum) -> Result<Plain> {
         let value = datum_to_value(value, self.oid)?.map(Plain);
         let value = value.ok_or_else(|| Error::new(Kind::Mismatch, "the column's type cannot be sealed"))?;
-        let value = super::cast::convert(&value, self.info.key.plain_type, false)?;
-        Ok(varlena(&seal(&self.info, &value.0, self.form)?))
+        super::cast::convert(&value, self.info.key.plain_type, false)
+    }
+
+    /// A value of the column, sealed for the twin.
+    pub fn seal(&self, value: pg_sys::Datum) -> Result<pg_sys::Datum> {
+        Ok(varlena(&seal(&self.info, &self.plain(value)?.0, self.form)?))
     }
 }
 

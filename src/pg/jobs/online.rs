@@ -88,11 +88,11 @@ fn online(args: Args) -> Result<()> {
     let session = Session::open(args, "CALL airlock.encrypt_column_online")?;
     own(wish.relation)?;
     let tables = family(wish.relation)?;
-    let claims = |kind| -> Result<Vec<Claim>> {
+    let claims = |kind, tables: &[Table]| -> Result<Vec<Claim>> {
         let column = if kind == WIPE { "" } else { &*wish.column };
         tables.iter().map(|table| Claim::take(kind, table.oid, &table.name, column)).collect()
     };
-    let sealing = claims(ENCRYPT)?;
+    let sealing = claims(ENCRYPT, &tables)?;
     let stage = stage(&wish, &tables)?;
     if !matches!(stage, Stage::Swapped) {
         let twin = match stage {
@@ -117,13 +117,13 @@ fn online(args: Args) -> Result<()> {
             );
             return Ok(());
         }
-        sql::settled(|| swap(&wish, &twin, &tables, &sealing))?;
-        for claim in claims(WIPE)? {
+        sql::settled(|| swap(&wish, &twin, &sealing))?;
+        for claim in claims(WIPE, &family(wish.relation)?)? {
             claim.begin()?;
         }
         session.commit();
     }
-    for claim in &claims(WIPE)? {
+    for claim in &claims(WIPE, &family(wish.relation)?)? {
         run(&session, claim, &mut pace, &mut Wipe::default())?;
     }
     let found = sql::first(
@@ -168,9 +168,11 @@ fn stage(wish: &Wish, tables: &[Table]) -> Result<Stage> {
 /// Waits for the exclusive lock, but not for long.
 fn lock(relation: pg_sys::Oid, table: &str) -> Result<()> {
     // SAFETY: an ERROR ends the transaction; the lock lasts as long as it.
-    let lock = || unsafe { pg_sys::LockRelationOid(relation, pg_sys::AccessExclusiveLock as i32) };
+    let lock = |oid| unsafe { pg_sys::LockRelationOid(oid, pg_sys::AccessExclusiveLock as i32) };
     if sql::impatient(|| {
-        lock();
+        lock(relation);
+        // the lock of a partitioned table is not that of its partitions; none is attached any more now
+        family(relation)?.iter().for_each(|member| lock(member.oid));
         Ok(())
     })? {
         return own(relation);
@@ -195,6 +197,19 @@ fn make_twin(wish: &Wish) -> Result<String> {
             .detail("The trigger that keeps the sealed column right would not fire in them.")
             .hint("airlock.encrypt_column, which rewrites parent and children in one transaction"));
     }
+    let hangs = sql::first(
+        "SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_seclabel l JOIN pg_catalog.pg_attribute a ON a.attrelid = l.objoid AND a.attnum = l.objsubid
+                  WHERE l.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND l.objoid = $1 AND a.attname = $2::pg_catalog.name) THEN 'a security label'
+              ELSE (SELECT pg_catalog.min('publication ' || p.pubname) FROM pg_catalog.pg_publication_tables p
+                     WHERE p.schemaname = $3::pg_catalog.name AND p.tablename = $4::pg_catalog.name) END",
+        &[arg(wish.relation), arg(wish.column.clone()), arg(before.facts.schema.clone()), arg(before.facts.table.clone())],
+        |row| row.get::<String>(1),
+    )?;
+    if let Some(what) = hangs.flatten() {
+        return Err(Error::new(Kind::State, format!("{what} is on column \"{}\" or its table", wish.column))
+            .detail("A label would not move along; subscribers of a publication lack the new column.")
+            .hint("take it away first and make it again afterwards, or use airlock.encrypt_column"));
+    }
     let twin = twin::name(&wish.column);
     let (kind, option) = match (wish.searchable, wish.unique) {
         (false, _) => ("encrypted", ""),
@@ -217,17 +232,29 @@ fn make_twin(wish: &Wish) -> Result<String> {
 }
 
 /// The twin takes the column's place, in one transaction.
-fn swap(wish: &Wish, twin: &str, tables: &[Table], claims: &[Claim]) -> Result<()> {
+fn swap(wish: &Wish, twin: &str, claims: &[Claim]) -> Result<()> {
     let table = wish.candidate()?.facts.relation();
     lock(wish.relation, &table)?;
     let plan = wish.candidate()?.plan;
-    // nobody writes now: what a disabled trigger let through is found
-    for (held, claim) in tables.iter().zip(claims) {
+    let busy = || {
+        Error::new(Kind::InUse, format!("rows of table {table} are locked by another transaction"))
+            .hint("call it again, it goes on")
+    };
+    // nobody writes now. What a trigger that was disabled, or ran later, let through is found, also in partitions that were
+    // attached meanwhile: each twin is opened and compared
+    for held in family(wish.relation)? {
         let (end, mut at) = (rewrite::blocks(held.oid)?, (0, 0));
         while at.0 < end {
             let most = Most { rows: u64::MAX, blocks: rewrite::BLOCKS };
-            at = rewrite::batch(held.oid, at, end, &most, &mut Backfill::new(&wish.column, twin))?.next;
+            let change = &mut Backfill { compare: true, ..Backfill::new(&wish.column, twin) };
+            let batch = rewrite::batch(held.oid, at, end, &most, change)?;
+            if batch.locked > 0 {
+                return Err(busy());
+            }
+            at = batch.next;
         }
+    }
+    for claim in claims {
         claim.finish_as_is()?;
     }
     let (old, new) = (ident(&wish.column), ident(twin));
@@ -257,6 +284,12 @@ fn carried(wish: &Wish, table: &str, twin: &str) -> Result<Vec<String>> {
           FROM col CROSS JOIN LATERAL pg_catalog.aclexplode(col.attacl) g
         UNION ALL SELECT 5, pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET STATISTICS %s', $3, $4, col.attstattarget)
           FROM col WHERE col.attstattarget >= 0
+        UNION ALL SELECT 6, pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET (%s)', $3, $4, pg_catalog.array_to_string(col.attoptions, ', '))
+          FROM col WHERE col.attoptions IS NOT NULL
+        UNION ALL SELECT 7, pg_catalog.format('ALTER SEQUENCE %I.%I OWNED BY %s.%I', n.nspname, s.relname, $3, $4)
+          FROM col JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = col.attrelid
+                AND d.refobjsubid = col.attnum AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'a'
+          JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
         ORDER BY 1";
     sql::rows(sql, &[arg(wish.relation), arg(wish.column.clone()), arg(table), arg(twin)], |row| row.need::<String>(2))
 }
@@ -266,11 +299,13 @@ struct Backfill {
     column: String,
     twin: String,
     at: Option<twin::Pair>,
+    /// Look into twins that are there already.
+    compare: bool,
 }
 
 impl Backfill {
     fn new(column: &str, twin: &str) -> Backfill {
-        Backfill { column: column.into(), twin: twin.into(), at: None }
+        Backfill { column: column.into(), twin: twin.into(), at: None, compare: false }
     }
 }
 
@@ -288,14 +323,18 @@ impl Change for Backfill {
     }
 
     fn due(&mut self, row: &Fields) -> Result<bool> {
-        Ok(self.at.as_ref().is_some_and(|at| row.get(at.column).is_some() && row.get(at.twin).is_none()))
+        let Some(at) = &self.at else { return Ok(false) };
+        let (value, sealed) = (row.get(at.column), row.get(at.twin));
+        if self.compare {
+            return Ok(!at.agrees(value, sealed)?);
+        }
+        Ok(value.is_some() && sealed.is_none())
     }
 
     fn apply(&mut self, row: &mut Fields) -> Result<()> {
         if let Some(at) = &self.at {
-            if let Some(value) = row.get(at.column) {
-                row.set(at.twin, Some(at.seal(value)?));
-            }
+            let sealed = row.get(at.column).map(|value| at.seal(value)).transpose()?;
+            row.set(at.twin, sealed);
         }
         Ok(())
     }

@@ -160,7 +160,7 @@ impl Claim {
     }
 
     fn as_owner<T>(&self, body: impl FnOnce() -> Result<T>) -> Result<T> {
-        switch::as_owner_of("job", || sql::settled(body))
+        switch::as_owner_of("job", body)
     }
 }
 
@@ -168,7 +168,7 @@ impl Claim {
 pub fn unfinished(kind: &str, relation: pg_sys::Oid) -> Result<bool> {
     let found = switch::as_owner_of("job", || {
         sql::first(
-            "SELECT true FROM airlock_catalog.job j WHERE j.kind = $1 AND j.relation = $2::pg_catalog.regclass AND j.state <> 'done'",
+            "SELECT true FROM airlock_catalog.job j WHERE j.kind OPERATOR(pg_catalog.=) $1 AND j.relation OPERATOR(pg_catalog.=) $2::pg_catalog.regclass AND j.state OPERATOR(pg_catalog.<>) 'done'",
             &[arg(kind), arg(relation)],
             |row| row.need::<bool>(1),
         )

@@ -63,6 +63,11 @@ fn source_mac(key: &RootKey, generation: u32, check_value: &[u8], source: &str) 
     key.catalog_key().mac("root source", &[&generation.to_be_bytes(), check_value, source.as_bytes()])
 }
 
+/// What a source is, without what it names: a command line may hold a password, and any session may come here.
+fn kind(source: &str) -> &str {
+    source.split(':').next().unwrap_or_default()
+}
+
 /// From the root key of a generation to the newest: from each row to the source that the next one names.
 ///
 /// # Errors
@@ -100,10 +105,13 @@ pub fn follow(mut key: Locked<RootKey>, mut generation: u32) -> Result<(Locked<R
         }
         let (found, its) = root::current(source).map_err(|e| {
             let why = e.detail.map_or(e.message.clone(), |detail| format!("{}: {detail}", e.message));
-            replaced(format!("That one should be at {source}. There: {why}."))
+            replaced(format!(
+                "That one should come from the source of kind \"{}\" that the rotation named. There: {why}.",
+                kind(source)
+            ))
         })?;
         if its != next.generation {
-            return Err(replaced(format!("What is at {source} is another key.")));
+            return Err(replaced(format!("What the source of kind \"{}\" gives is another key.", kind(source))));
         }
         (key, generation) = (found, next.generation);
     }

@@ -47,7 +47,8 @@ pub fn as_owner_of<T>(table: &str, body: impl FnOnce() -> Result<T>) -> Result<T
             .hint("ALTER EXTENSION pg_airlock UPDATE")
     };
     let owner = owner_of(scan::table_oid(table).ok_or_else(missing)?).ok_or_else(missing)?;
-    switched(owner, pg_sys::SECURITY_LOCAL_USERID_CHANGE, body)
+    // under settings of ours: an operator that a caller's search_path brings would run as the owner
+    switched(owner, pg_sys::SECURITY_LOCAL_USERID_CHANGE, || super::sql::settled(body))
 }
 
 /// Who owns a relation; `None` when it is gone.
