@@ -169,7 +169,7 @@ drivers: setup ## what test-drivers runs, into PREFIX (Node, a JDK and JDBC come
 	tools/drivers.sh $(PREFIX)/drivers $(DRIVERS)
 	@mkdir -p target/server && echo $(PREFIX)/drivers > target/server/drivers
 
-test-drivers: drivers ## drivers from PyPI, npm, crates.io and Debian, and the reader of dumps that is not ours (DRIVERS=…)
+test-drivers: drivers ## drivers from the package registries and Debian, and the reader of dumps that is not ours (DRIVERS=…)
 	@[ -x $(PREFIX)/$(KIND)/main/$(BIN)/postgres ] || $(MAKE) setup server-install
 	$(SERVER_TESTS) --exact drivers::independent_reader $(addprefix drivers::,$(DRIVERS))
 
