@@ -77,6 +77,27 @@ fn the_application_goes_on_and_nothing_is_lost() {
 }
 
 #[test]
+fn it_goes_on_with_the_arguments_that_it_was_begun_with_only() {
+    let cluster = prepared();
+    cluster.admin("SELECT airlock.create_key('other'); SELECT airlock.grant_decrypt('other', 'app')");
+    cluster.sql("app", &CALL.replace("batch_rows => 250", "swap => false")).ok();
+    for (from, to) in [
+        ("'pii'", "'other'"),
+        ("searchable => true", "searchable => false"),
+        ("batch_rows", "\"unique\" => true, batch_rows"),
+    ] {
+        let reply = cluster.sql("app", &CALL.replace(from, to));
+        assert_eq!(reply.code(), "55000", "{to}");
+        assert_eq!(
+            reply.error.as_ref().expect("an error").get('D'),
+            "It was begun with key => 'pii', searchable => true, \"unique\" => false."
+        );
+    }
+    cluster.sql("app", CALL).ok();
+    assert_eq!(wrong(&cluster), "0");
+}
+
+#[test]
 fn killed_at_every_step_it_goes_on_where_it_was() {
     let mut cluster = prepared();
     let slow = CALL.replace("batch_rows => 250", "batch_rows => 50, rows_per_second => 4000");

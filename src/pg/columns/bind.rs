@@ -1,12 +1,13 @@
 //! What row binding adds to `encrypt_column` and `decrypt_column`: the columns to bind to, the number that says so, the
 //! rewrite of existing rows, and the trigger for new ones.
-#![allow(unsafe_code)] // ◆ the user that creates the trigger
+#![allow(unsafe_code)] // ◆ a syscache look-up
 
 use crate::pg::encrypted::bind::unsupported;
 use crate::pg::encrypted::{ddl, plain_type_of, type_oids};
 use crate::pg::error::notice;
 use crate::pg::keys::ring::{ColumnInfo, KeyInfo};
 use crate::pg::sys::sql::{self, arg};
+use crate::pg::sys::switch;
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::{ident, qualified};
 use crate::pure::plaintext::PlainType;
@@ -134,23 +135,15 @@ fn attach(schema: &str, table: &str, numbers: &[i32]) -> Result<()> {
     let Some((_, owner)) = function()? else { return Ok(()) };
     let (place, name) = (qualified(schema, table), ident(TRIGGER));
     let numbers: Vec<String> = numbers.iter().map(i32::to_string).collect();
-    let (mut user, mut context) = (pg_sys::InvalidOid, 0);
-    // SAFETY: what SECURITY DEFINER does; an ERROR ends the (sub)transaction, which puts both back.
-    unsafe {
-        pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
-        pg_sys::SetUserIdAndSecContext(owner, context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32);
-    }
-    sql::run(
-        &format!(
-            "CREATE OR REPLACE TRIGGER {name} BEFORE INSERT OR UPDATE ON {place} FOR EACH ROW EXECUTE FUNCTION airlock.bind_row({})",
-            numbers.join(", ")
-        ),
-        &[],
-    )?;
-    sql::run(&format!("ALTER TABLE {place} ENABLE ALWAYS TRIGGER {name}"), &[])?;
-    // SAFETY: as above.
-    unsafe { pg_sys::SetUserIdAndSecContext(user, context) };
-    Ok(())
+    let create = format!(
+        "CREATE OR REPLACE TRIGGER {name} BEFORE INSERT OR UPDATE ON {place} FOR EACH ROW EXECUTE FUNCTION airlock.bind_row({})",
+        numbers.join(", ")
+    );
+    switch::as_owner(owner, || {
+        sql::run(&create, &[])?;
+        sql::run(&format!("ALTER TABLE {place} ENABLE ALWAYS TRIGGER {name}"), &[])?;
+        Ok(())
+    })
 }
 
 /// Two rows with the same bound columns can take each other's values: say so where nothing rules them out.

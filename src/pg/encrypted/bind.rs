@@ -22,13 +22,14 @@ use super::{column_of, form_of, open_in, refuse_subprocessor, seal_in, Form};
 use crate::pg::encrypted::value::{datum_to_value, plain_type_of, Plain};
 use crate::pg::gucs::{encrypted_input, EncryptedInput};
 use crate::pg::keys::ring::{self, ColumnInfo, Number};
+use crate::pg::sys::trigger::{before_row, same_bytes, Before, Misused};
 use crate::pg::sys::{compat, varlena, varlena_bytes, Args, Raw};
 use crate::pure::envelope::{parse, Row};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::ident;
 use crate::pure::plaintext::PlainType;
 use crate::sql_function;
-use pgrx::pg_sys::{self, NodeTag};
+use pgrx::pg_sys;
 use std::ffi::CStr;
 
 sql_function!(
@@ -198,63 +199,32 @@ pub fn row_of_fields(fields: &[(Option<pg_sys::Datum>, pg_sys::Oid)]) -> Result<
     Ok((!fields.is_empty()).then_some(row))
 }
 
-/// Byte for byte the same, as stored: true for what an UPDATE did not touch.
-unsafe fn same(a: Option<pg_sys::Datum>, b: Option<pg_sys::Datum>, length: i16, by_value: bool) -> bool {
-    let (Some(a), Some(b)) = (a, b) else { return a.is_none() && b.is_none() };
-    if by_value {
-        return a == b;
-    }
-    // SAFETY: both are of one type, which is passed by reference and has this length.
-    unsafe {
-        let bytes = |datum: pg_sys::Datum| {
-            let pointer = datum.cast_mut_ptr::<pg_sys::varlena>();
-            let size = match usize::try_from(length) {
-                Ok(fixed) => fixed,
-                Err(_) => pgrx::varsize_any(pointer),
-            };
-            std::slice::from_raw_parts(pointer.cast::<u8>().cast_const(), size)
-        };
-        // a cstring has length -2, and no column is one
-        length >= -1 && bytes(a) == bytes(b)
-    }
-}
-
 fn bind_row(args: Args) -> Result<Raw> {
-    // SAFETY: what trigger functions are promised by their manager once the context is checked: tuples of the relation's
-    // description, alive during the call. What is returned is one of them or palloc'd in the caller's context.
-    unsafe {
-        let context = (*args.raw()).context;
-        if context.is_null() || (*context).type_ != NodeTag::T_TriggerData {
-            return Err(misused("airlock.bind_row() is a trigger function"));
-        }
-        let data = &*context.cast::<pg_sys::TriggerData>();
-        let update = match data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
-            pg_sys::TRIGGER_EVENT_INSERT => false,
-            pg_sys::TRIGGER_EVENT_UPDATE => true,
-            _ => return Err(misused("airlock.bind_row() has nothing to do at this event")),
+    let Before { data, trigger, desc, new: tuple, old } = before_row(&args).map_err(|why| {
+        let what = match why {
+            Misused::NoTrigger => "airlock.bind_row() is a trigger function",
+            Misused::Otherwise => "airlock.bind_row() is a trigger's function, called at another event or time",
         };
-        if data.tg_event & pg_sys::TRIGGER_EVENT_ROW == 0
-            || data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK != pg_sys::TRIGGER_EVENT_BEFORE
-        {
-            return Err(misused("airlock.bind_row() comes too late or without a row"));
-        }
-        let tuple = if update { data.tg_newtuple } else { data.tg_trigtuple };
+        Error::new(Kind::State, what)
+            .hint("SELECT airlock.encrypt_column(…, bind => '{id}') attaches it: BEFORE INSERT OR UPDATE, FOR EACH ROW")
+    })?;
+    // SAFETY: tuples of the relation's description, alive during the call. What is returned is one of them or palloc'd in
+    // the caller's context.
+    unsafe {
         let untouched = Raw(pg_sys::Datum::from(tuple));
         let as_it_is = encrypted_input() == EncryptedInput::Ciphertext;
-        if as_it_is && !update {
+        if as_it_is && old.is_none() {
             return Ok(untouched);
         }
-        let desc = (*data.tg_relation).rd_att;
         let site = args.site(|| Site { relation: pg_sys::InvalidOid, columns: Vec::new() });
         if site.relation != (*data.tg_relation).rd_id {
-            *site =
-                Site { columns: bound_columns(desc, &served(&*data.tg_trigger))?, relation: (*data.tg_relation).rd_id };
+            *site = Site { columns: bound_columns(desc, &served(trigger))?, relation: (*data.tg_relation).rd_id };
         }
         if site.columns.is_empty() {
             return Ok(untouched);
         }
         let new = Tuple::new(tuple, desc);
-        let old = update.then(|| Tuple::new(data.tg_trigtuple, desc));
+        let old = old.map(|old| Tuple::new(old, desc));
         let (mut numbers, mut values) = (Vec::new(), Vec::new());
         for bound in &site.columns {
             let Some(datum) = new.get(bound.at) else { continue };
@@ -288,11 +258,6 @@ fn bind_row(args: Args) -> Result<Raw> {
     }
 }
 
-fn misused(message: &str) -> Error {
-    Error::new(Kind::State, message)
-        .hint("SELECT airlock.encrypt_column(…, bind => '{id}') attaches it: BEFORE INSERT OR UPDATE, FOR EACH ROW")
-}
-
 /// What an UPDATE did, as the tuples tell.
 struct Changed {
     /// The encrypted value is another.
@@ -314,9 +279,9 @@ unsafe fn changed(
 ) -> Changed {
     // SAFETY: as the caller promises.
     unsafe {
-        let differs = |i: usize| {
-            let attribute = compat::attribute(desc, i);
-            !same(old.get(i), new.get(i), attribute.attlen, attribute.attbyval)
+        let differs = |i: usize| match (old.get(i), new.get(i)) {
+            (Some(old), Some(new)) => !same_bytes(desc, i, old, new),
+            (old, new) => old.is_some() || new.is_some(),
         };
         let number = bound.at as i32 + 1 - pg_sys::FirstLowInvalidHeapAttributeNumber;
         Changed {

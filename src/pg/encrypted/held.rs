@@ -3,6 +3,7 @@
 
 use super::{column_of, is_ours, type_oids};
 use crate::pg::keys::{entropy, ring};
+use crate::pg::sys::array::elements;
 use crate::pg::sys::{varlena, varlena_bytes};
 use crate::pure::envelope::{self, Row};
 use crate::pure::error::{Error, Kind, Result};
@@ -118,22 +119,6 @@ impl Held {
                 }
             }
         }
-    }
-}
-
-/// The elements of an array of an encrypted type or a domain over one, and the array itself, detoasted.
-///
-/// # Safety
-/// `field` is such an array.
-unsafe fn elements(field: pg_sys::Datum, element: pg_sys::Oid) -> (Vec<Option<pg_sys::Datum>>, *mut pg_sys::ArrayType) {
-    let (mut values, mut nulls, mut n) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
-    // SAFETY: both types are varlenas aligned as int4 (sql/types.sql), so are domains over them.
-    unsafe {
-        let array = pg_sys::pg_detoast_datum(field.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
-        let align = pg_sys::TYPALIGN_INT as std::ffi::c_char;
-        pg_sys::deconstruct_array(array, element, -1, false, align, &mut values, &mut nulls, &mut n);
-        let each = (0..n as usize).map(|i| (!*nulls.add(i)).then(|| *values.add(i)));
-        (each.collect(), array)
     }
 }
 

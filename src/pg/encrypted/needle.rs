@@ -8,6 +8,7 @@ use super::cast::convert;
 use super::value::{datum_to_value, parse, Plain};
 use super::{carried, key_of, refuse_subprocessor, type_oids};
 use crate::pg::keys::ring::{self, KeyInfo, Number};
+use crate::pg::sys::array::elements;
 use crate::pg::sys::{varlena_bytes, Args, Raw, Sql};
 use crate::pure::envelope::{self, is_carrier};
 use crate::pure::error::{Error, Kind, Result};
@@ -91,7 +92,9 @@ fn needle(key: &KeyInfo, value: pg_sys::Datum, oid: pg_sys::Oid, width: Width, a
     }
     let searchable = is_searchable(element);
     let tag = |datum| tag_of(key, &given(datum, element, searchable)?);
-    let tags = elements(value, element).into_iter().map(|datum| datum.map(tag).transpose());
+    // SAFETY: the type of the argument is an array of `element`.
+    let (elements, _) = unsafe { elements(value, element) };
+    let tags = elements.into_iter().map(|datum| datum.map(tag).transpose());
     let tags = tags.collect::<Result<Vec<Option<Tag>>>>()?;
     let array = match width {
         Width::Narrow => tags.iter().map(|t| t.as_ref().map(Tag::bigint)).collect::<Vec<_>>().into_datum(),
@@ -156,20 +159,6 @@ sql_function!(
         Ok(Sql(true))
     }
 );
-
-/// The elements of an array, NULL as `None`.
-fn elements(array: pg_sys::Datum, element: pg_sys::Oid) -> Vec<Option<pg_sys::Datum>> {
-    let (mut length, mut by_value, mut align) = (0i16, false, 0);
-    let (mut datums, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
-    // SAFETY: the datum is an array of that element type; what deconstruct_array gives has `count` entries.
-    unsafe {
-        pg_sys::get_typlenbyvalalign(element, &mut length, &mut by_value, &mut align);
-        let array = pg_sys::pg_detoast_datum(array.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
-        let (length, d, n) = (i32::from(length), &mut datums, &mut nulls);
-        pg_sys::deconstruct_array(array, element, length, by_value, align, d, n, &mut count);
-        (0..count as usize).map(|i| (!*nulls.add(i)).then(|| *datums.add(i))).collect()
-    }
-}
 
 fn null() -> Error {
     Error::new(Kind::InvalidArgument, "a compared value is null")

@@ -7,11 +7,12 @@
 
 use super::{bind, ddl, Form};
 use crate::pg::keys::ring::ColumnInfo;
+use crate::pg::sys::array::elements;
 use crate::pg::sys::{compat, raw, varlena_bytes};
 use crate::pure::envelope::Row;
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::{pg_sys, PgMemoryContexts};
-use std::ffi::{c_char, CStr};
+use std::ffi::CStr;
 use std::rc::Rc;
 
 /// How a column holds values.
@@ -247,7 +248,9 @@ fn table(parts: &[Part], offset: usize, each: &mut impl FnMut(&Cell) -> Result<(
                 let cell = |value| Cell { part, index: offset + i, block, line: place.ip_posid, value, slot };
                 context.switch_to(|_| match part.elements {
                     None => each(&cell(value)),
-                    Some(element) => elements(value, element).into_iter().try_for_each(|value| each(&cell(value))),
+                    Some(element) => {
+                        elements(value, element).0.into_iter().flatten().try_for_each(|value| each(&cell(value)))
+                    }
                 })?;
             }
             context.reset();
@@ -258,19 +261,4 @@ fn table(parts: &[Part], offset: usize, each: &mut impl FnMut(&Cell) -> Result<(
         pg_sys::table_close(relation, pg_sys::AccessShareLock as i32);
     }
     Ok(())
-}
-
-/// The elements of an array that are not NULL.
-///
-/// # Safety
-/// `value` is an array of that element type, ours or a domain over it.
-unsafe fn elements(value: pg_sys::Datum, element: pg_sys::Oid) -> Vec<pg_sys::Datum> {
-    let (mut values, mut nulls, mut count) = (std::ptr::null_mut(), std::ptr::null_mut(), 0);
-    // SAFETY: as the caller promises; both arrays have `count` members, palloc'd.
-    unsafe {
-        let array = pg_sys::pg_detoast_datum(value.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
-        let align = pg_sys::TYPALIGN_INT as c_char;
-        pg_sys::deconstruct_array(array, element, -1, false, align, &mut values, &mut nulls, &mut count);
-        (0..count as usize).filter(|i| !*nulls.add(*i)).map(|i| *values.add(i)).collect()
-    }
 }

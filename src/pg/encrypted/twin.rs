@@ -1,17 +1,17 @@
 //! The twin of a column that is being encrypted while it is in use: a trigger seals each row's value into it, until the job
 //! `encrypt_column_online` puts it in the column's place.
 #![allow(unsafe_code)] // ◆ trigger data, tuples
-#![allow(ffi_unwind_calls)] // reason: a comparison of bytes that does not raise
 
 use super::value::{datum_to_value, Plain};
 use super::{refuse_subprocessor, seal, Form};
 use crate::pg::keys::ring::{self, ColumnInfo, Number};
 use crate::pg::sys::sql::{self, arg};
-use crate::pg::sys::{compat, raw, varlena, varlena_bytes, Args, Raw};
+use crate::pg::sys::trigger::{before_row, same_bytes, Before};
+use crate::pg::sys::{compat, varlena, varlena_bytes, Args, Raw};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::plaintext::encode;
 use crate::sql_function;
-use pgrx::pg_sys::{self, NodeTag};
+use pgrx::pg_sys;
 use std::ffi::CStr;
 use std::rc::Rc;
 
@@ -132,32 +132,14 @@ struct Site {
 
 fn seal_twin(args: Args) -> Result<Raw> {
     refuse_subprocessor()?;
-    let misused = || {
-        Error::new(Kind::State, "airlock.seal_twin() is the trigger of a column that is being encrypted")
-            .hint("CALL airlock.encrypt_column_online(…) attaches it")
+    let call = before_row(&args).ok().filter(|call| call.trigger.tgnargs == 2);
+    let Some(Before { data, trigger, desc, new: tuple, old }) = call else {
+        let what = "airlock.seal_twin() is the trigger of a column that is being encrypted";
+        return Err(Error::new(Kind::State, what).hint("CALL airlock.encrypt_column_online(…) attaches it"));
     };
-    // SAFETY: what trigger functions are promised once the context is checked: tuples of the relation's description, alive
-    // during the call, and as many NUL-terminated arguments as the trigger says. What is returned is one of the tuples or
-    // palloc'd in the caller's context.
+    // SAFETY: tuples of the relation's description, alive during the call, and as many NUL-terminated arguments as the
+    // trigger says. What is returned is one of the tuples or palloc'd in the caller's context.
     unsafe {
-        let context = (*args.raw()).context;
-        if context.is_null() || (*context).type_ != NodeTag::T_TriggerData {
-            return Err(misused());
-        }
-        let data = &*context.cast::<pg_sys::TriggerData>();
-        let update = match data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
-            pg_sys::TRIGGER_EVENT_INSERT => false,
-            pg_sys::TRIGGER_EVENT_UPDATE => true,
-            _ => return Err(misused()),
-        };
-        let trigger = &*data.tg_trigger;
-        if data.tg_event & pg_sys::TRIGGER_EVENT_ROW == 0
-            || data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK != pg_sys::TRIGGER_EVENT_BEFORE
-            || trigger.tgnargs != 2
-        {
-            return Err(misused());
-        }
-        let desc = (*data.tg_relation).rd_att;
         let generation = crate::pg::shared::generation();
         let site = args.site(|| Site { relation: pg_sys::InvalidOid, pair: None, generation });
         if site.relation != (*data.tg_relation).rd_id || site.generation != generation || site.pair.is_none() {
@@ -169,20 +151,16 @@ fn seal_twin(args: Args) -> Result<Raw> {
             return Err(Error::new(Kind::State, "a column that is being encrypted, or its twin, is gone")
                 .hint("rename it back; or, to give the encryption up, drop the trigger and the twin column"));
         };
-        let tuple = if update { data.tg_newtuple } else { data.tg_trigtuple };
         let field = |tuple, i: usize| {
             let mut null = true;
             let datum = pg_sys::heap_getattr(tuple, i as i32 + 1, desc, &mut null);
             (!null).then_some(datum)
         };
         let plain = field(tuple, pair.column);
-        if update && plain.is_some() {
+        if let (Some(old), true) = (old, plain.is_some()) {
             // most updates are of other columns: a value that stays keeps its seal, and indexes their entries
-            let same = |i: usize| match (field(tuple, i), field(data.tg_trigtuple, i)) {
-                (Some(new), Some(old)) => {
-                    let attribute = compat::attribute(desc, i);
-                    raw::raw_datum_is_equal(new, old, attribute.attbyval, i32::from(attribute.attlen))
-                }
+            let same = |i: usize| match (field(tuple, i), field(old, i)) {
+                (Some(new), Some(old)) => same_bytes(desc, i, new, old),
                 _ => false,
             };
             if same(pair.column) && same(pair.twin) {

@@ -20,6 +20,7 @@ use crate::pg::columns::{candidate, history, own, Candidate};
 use crate::pg::encrypted::twin;
 use crate::pg::encrypted::type_oids;
 use crate::pg::error::notice;
+use crate::pg::keys::ring::{self, Number};
 use crate::pg::shared;
 use crate::pg::sys::catalog::name_argument;
 use crate::pg::sys::sql::{self, arg};
@@ -96,7 +97,10 @@ fn online(args: Args) -> Result<()> {
     let stage = stage(&wish, &tables)?;
     if !matches!(stage, Stage::Swapped) {
         let twin = match stage {
-            Stage::Twin(twin) => twin,
+            Stage::Twin(twin) => {
+                as_begun(&wish, &twin)?;
+                twin
+            }
             _ => {
                 let twin = sql::settled(|| make_twin(&wish))?;
                 session.commit();
@@ -122,6 +126,8 @@ fn online(args: Args) -> Result<()> {
             claim.begin()?;
         }
         session.commit();
+    } else {
+        as_begun(&wish, &wish.column)?;
     }
     for claim in &claims(WIPE, &family(wish.relation)?)? {
         run(&session, claim, &mut pace, &mut Wipe::default())?;
@@ -163,6 +169,31 @@ fn stage(wish: &Wish, tables: &[Table]) -> Result<Stage> {
         }
     }
     Ok(Stage::Untouched)
+}
+
+/// Refuses to go on with another key or type than a call before began with, as which column `sealed` is made.
+fn as_begun(wish: &Wish, sealed: &str) -> Result<()> {
+    let made = sql::first(
+        "SELECT a.atttypid, a.atttypmod FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attname = $2::pg_catalog.name AND NOT a.attisdropped",
+        &[arg(wish.relation), arg(sealed)],
+        |row| Ok((row.need::<pg_sys::Oid>(1)?, row.need::<i32>(2)?)),
+    )?;
+    // a twin that is gone is what the backfill tells
+    let Some((oid, number)) = made else { return Ok(()) };
+    let Some(Number::Column(column)) = ring::number(number)? else { return Ok(()) };
+    let searchable = type_oids().is_some_and(|(_, eq)| eq == oid);
+    let begun = (&*column.key.name, searchable, column.wide);
+    if begun == (&*wish.key, wish.searchable, wish.searchable && wish.unique) {
+        return Ok(());
+    }
+    let (key, searchable, unique) = begun;
+    let key = literal(key);
+    Err(Error::new(
+        Kind::State,
+        format!("column \"{}\" is being encrypted with other arguments than these", wish.column),
+    )
+    .detail(format!("It was begun with key => {key}, searchable => {searchable}, \"unique\" => {unique}."))
+    .hint("call it again with those: it goes on where it was"))
 }
 
 /// Waits for the exclusive lock, but not for long.

@@ -1,6 +1,7 @@
 //! The small set of guards and conversions through which the pg half touches Postgres.
 #![allow(unsafe_code)] // ◆ fmgr calling convention, memory contexts
 
+pub mod array;
 pub mod catalog;
 pub mod compat;
 pub mod filter;
@@ -14,6 +15,7 @@ pub mod sessions;
 pub mod settings;
 pub mod sql;
 pub mod switch;
+pub mod trigger;
 
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::{pg_sys, FromDatum, IntoDatum};

@@ -47,6 +47,14 @@ pub fn as_owner_of<T>(table: &str, body: impl FnOnce() -> Result<T>) -> Result<T
             .hint("ALTER EXTENSION pg_airlock UPDATE")
     };
     let owner = owner_of(scan::table_oid(table).ok_or_else(missing)?).ok_or_else(missing)?;
+    as_owner(owner, body)
+}
+
+/// The same as an owner who is known: of the extension's functions.
+///
+/// # Errors
+/// Those of `body`.
+pub fn as_owner<T>(owner: pg_sys::Oid, body: impl FnOnce() -> Result<T>) -> Result<T> {
     // under settings of ours: an operator that a caller's search_path brings would run as the owner
     switched(owner, pg_sys::SECURITY_LOCAL_USERID_CHANGE, || super::sql::settled(body))
 }
