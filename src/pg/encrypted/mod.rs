@@ -9,6 +9,7 @@
 //! A typmod is a column number (values are sealed for that column) or, outside column definitions, a key's number (the
 //! carrier is checked against the key's plaintext type and stays a carrier).
 
+pub mod advice;
 pub mod bind;
 mod bound_ddl;
 pub mod cast;

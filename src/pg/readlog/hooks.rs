@@ -7,7 +7,7 @@
 #![allow(ffi_unwind_calls)] // reason: predecessors are called as C calls them; no frame here owns anything meanwhile
 
 use super::{armed, callbacks, identity, record_of};
-use crate::pg::encrypted::{ddl, search};
+use crate::pg::encrypted::{advice, ddl, search};
 use crate::pg::error::{run, unpacked};
 use crate::pg::gate::lookup;
 use crate::pg::sys::{compat, raw};
@@ -329,6 +329,7 @@ unsafe extern "C-unwind" fn utility(
                 armed::cut(depth);
                 if defines {
                     ddl::leave();
+                    raw::advise(advice::instead);
                 }
             },
         );

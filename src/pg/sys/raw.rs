@@ -61,6 +61,9 @@ extern "C-unwind" {
     /// `utils/error/elog.c`; the SQLSTATE of the error being handled
     #[link_name = "geterrcode"]
     pub fn raw_geterrcode() -> c_int;
+    /// `utils/error/elog.c`; a copy, in the current memory context, of the error being handled
+    #[link_name = "CopyErrorData"]
+    fn raw_copy_error_data() -> *mut pg_sys::ErrorData;
     /// `utils/error/elog.c`
     #[link_name = "pg_re_throw"]
     pub fn raw_pg_re_throw() -> !;
@@ -137,12 +140,36 @@ pub fn inheritors(relation: pg_sys::Oid, lock: pg_sys::LOCKMODE) -> Vec<pg_sys::
     }
 }
 
+/// Gives the error being handled another hint, if `advice` has one for its SQLSTATE and its message and detail; all else
+/// in it stays.
+///
+/// # Safety
+/// Within the `cleanup` of [`with_cleanup`], as its last step: without memory for the copy it raises.
+pub unsafe fn advise(advice: impl FnOnce(c_int, &str) -> Option<&'static str>) {
+    // SAFETY: an error is at hand, so elog.c's stack has one; its copy lives in the transaction's memory, which is
+    // about to go. errhint copies the text into the error.
+    unsafe {
+        let error_context = pg_sys::MemoryContextSwitchTo(pg_sys::CurTransactionContext);
+        let copy = raw_copy_error_data();
+        let texts = [(*copy).message, (*copy).detail]
+            .into_iter()
+            .filter(|text| !text.is_null())
+            .map(|text| std::ffi::CStr::from_ptr(text).to_string_lossy())
+            .collect::<Vec<_>>()
+            .join(" ");
+        pg_sys::MemoryContextSwitchTo(error_context);
+        if let Some(hint) = advice(raw_geterrcode(), &texts).and_then(|hint| std::ffi::CString::new(hint).ok()) {
+            errhint(c"%s".as_ptr(), hint.as_ptr());
+        }
+    }
+}
+
 /// Runs `call`; on ERROR runs `cleanup` with the SQLSTATE and throws the very same error again, as C's
 /// `PG_TRY … PG_CATCH … PG_RE_THROW` does.
 ///
 /// # Safety
-/// `call` and all frames between here and the next handler must own nothing that needs dropping; `cleanup` must not
-/// raise.
+/// `call` and all frames between here and the next handler must own nothing that needs dropping; so must
+/// `cleanup` where it raises, and its own work be done by then.
 pub unsafe fn with_cleanup<T: Copy>(call: impl FnOnce() -> T, cleanup: impl FnOnce(c_int)) -> T {
     // SAFETY: main thread only (hooks); both stacks are restored on either way out, as PG_TRY does.
     unsafe {

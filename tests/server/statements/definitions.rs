@@ -6,6 +6,8 @@ use super::{row, Row};
 const SEEDED: &str = "INSERT INTO t VALUES (1, {v}), (2, {v}), (3, {v})";
 /// The hint for a literal that a definition would keep.
 const AS_TEXT: &str = "write the literal as text";
+/// The hint where an index would compare the column.
+const INDEX: &str = "(airlock.match_tag(column))";
 /// The hint for a result that is no column's.
 const NAME_IT: &str = "CREATE TABLE with airlock.encrypted('pii') first";
 
@@ -46,7 +48,7 @@ pub const ROWS: &[Row] = &[
         .cells(&[("p2", "c")]),
     row("partition of another column", "ALTER TABLE p ATTACH PARTITION x FOR VALUES FROM (1) TO (3)", Refused("42804", ""))
         .before(&["CREATE TABLE p (id int, c {ty}) PARTITION BY RANGE (id)", "CREATE TABLE x (id int, c {ty})"]),
-    row("partition key", "CREATE TABLE p (id int, c {ty}) PARTITION BY LIST (c)", Refused("42704", "")),
+    row("partition key", "CREATE TABLE p (id int, c {ty}) PARTITION BY LIST (c)", Refused("42704", INDEX)),
     row("DEFAULT of text", "INSERT INTO t SELECT g FROM generate_series(1, 3) g", Sealed(3)).before(&["ALTER TABLE t ALTER c SET DEFAULT {w}::text"]),
     row("ADD COLUMN DEFAULT of text", "ALTER TABLE t ADD d {ty} DEFAULT {w}::text", Sealed(6)).before(&[SEEDED]).cells(&[("t", "c"), ("t", "d")]),
     row("ALTER COLUMN TYPE", "ALTER TABLE x ALTER s TYPE {ty}", Sealed(3))
@@ -60,11 +62,11 @@ pub const ROWS: &[Row] = &[
         .before(&["CREATE TABLE x (s text, c {ty} GENERATED ALWAYS AS (s) STORED)"])
         .cells(&[("x", "c")]),
     row("index that decrypts", "CREATE INDEX ON t (airlock.decrypt(c))", Refused("42P17", "")),
-    row("index", "CREATE INDEX ON t (c)", Refused("42704", "")),
-    row("UNIQUE", "ALTER TABLE t ADD UNIQUE (c)", Refused("42704", "")),
-    row("PRIMARY KEY", "CREATE TABLE x (c {ty} PRIMARY KEY)", Refused("42704", "")),
+    row("index", "CREATE INDEX ON t (c)", Refused("42704", INDEX)),
+    row("UNIQUE", "ALTER TABLE t ADD UNIQUE (c)", Refused("42704", INDEX)),
+    row("PRIMARY KEY", "CREATE TABLE x (c {ty} PRIMARY KEY)", Refused("42704", INDEX)),
     row("FOREIGN KEY to it", "CREATE TABLE x (c {ty} REFERENCES t (c))", Refused("42830", "")),
-    row("FOREIGN KEY from it", "ALTER TABLE t ADD FOREIGN KEY (c) REFERENCES x", Refused("42804", "")).before(&["CREATE TABLE x (c text PRIMARY KEY)"]),
+    row("FOREIGN KEY from it", "ALTER TABLE t ADD FOREIGN KEY (c) REFERENCES x", Refused("42804", "refer to a column that is not encrypted")).before(&["CREATE TABLE x (c text PRIMARY KEY)"]),
     kept("DEFAULT", "CREATE TABLE x (c {ty} DEFAULT {v})"),
     kept("ADD COLUMN DEFAULT", "ALTER TABLE t ADD d {ty} DEFAULT {v}"),
     kept("SET DEFAULT", "ALTER TABLE t ALTER c SET DEFAULT {v}"),
