@@ -174,14 +174,15 @@ fn seal_twin(args: Args) -> Result<Raw> {
         if sealed.is_none() && field(tuple, pair.twin).is_none() {
             return Ok(Raw(pg_sys::Datum::from(tuple)));
         }
-        let mut null = sealed.is_none();
+        let (mut null, mut column) = (sealed.is_none(), pair.twin as i32 + 1);
+        // 18 takes pointers to const
         let changed = pg_sys::heap_modify_tuple_by_cols(
             tuple,
             desc,
             1,
-            &mut (pair.twin as i32 + 1),
+            std::ptr::from_mut(&mut column),
             sealed.get_or_insert(pg_sys::Datum::from(0)),
-            &mut null,
+            std::ptr::from_mut(&mut null),
         );
         Ok(Raw(pg_sys::Datum::from(changed)))
     }
