@@ -164,6 +164,13 @@ SERVER_TESTS = AIRLOCK_PG_BIN=$(PREFIX)/$(KIND)/main/$(BIN) AIRLOCK_PG_BIN_NO_FL
 test-server: ## real clusters: kill -9, attacks, files on disk, dump and restore, README
 	$(SERVER_TESTS) --skip majors:: --skip drivers::
 
+ROUNDS ?= 200
+CLIENTS ?= 16
+
+.PHONY: test-crash
+test-crash: setup server-install server-install-no-flush ## kill -9 and power cuts while sub-processors read, for a night (ROUNDS=200 CLIENTS=16)
+	AIRLOCK_CRASH_ROUNDS=$(ROUNDS) AIRLOCK_CRASH_CLIENTS=$(CLIENTS) $(SERVER_TESTS) --nocapture crash:: power::
+
 .PHONY: drivers test-drivers
 drivers: setup ## what test-drivers runs, into PREFIX (Node, a JDK and JDBC come from Debian's packages)
 	tools/drivers.sh $(PREFIX)/drivers $(DRIVERS)

@@ -127,6 +127,57 @@ CREATE FUNCTION airlock.bind_row() RETURNS trigger
 CREATE FUNCTION airlock.disclose(rule integer, value "any", result anyelement, VARIADIC bound "any") RETURNS anyelement
   STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose';
 
+-- columns that reach a result, that decide which rows do, and those of tables beneath
+ALTER TABLE airlock_catalog.read_record ADD COLUMN returned text[] NOT NULL DEFAULT '{}', ADD COLUMN filtered text[] NOT NULL DEFAULT '{}',
+  ADD COLUMN base_columns text[] NOT NULL DEFAULT '{}';
+
+-- the access log: records written at the wire
+CREATE OR REPLACE VIEW airlock.access_log AS
+WITH unsettled AS MATERIALIZED (SELECT u.* FROM airlock.unsettled_records() u)
+SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting_role, i.client_addr, i.application_name,
+       i.backend_pid, i.tls, i.database, i.views, i.columns, i.purpose, i.statement,
+       CASE WHEN i.kind = 'denied' OR coalesce(o.sqlstate, u.sqlstate, i.sqlstate) IN ('AL006', 'AL007', 'AL008', 'AL009') THEN 'denied'
+            WHEN coalesce(o.id, u.id) IS NULL THEN i.kind ELSE 'final' END AS kind,
+       coalesce(o.outcome, u.outcome, i.outcome) AS outcome, coalesce(o.sqlstate, u.sqlstate, i.sqlstate) AS sqlstate,
+       coalesce(o.rows_sent, u.rows_sent, i.rows_sent) AS rows_sent, coalesce(o.bytes_sent, u.bytes_sent, i.bytes_sent) AS bytes_sent,
+       coalesce(o.duration_us, u.duration_us, i.duration_us) * interval '1 microsecond' AS duration, i.hash,
+       i.returned, i.filtered, i.base_columns
+  FROM airlock_catalog.read_record i
+  LEFT JOIN airlock_catalog.read_record o ON o.kind IN ('outcome', 'killed')
+        AND o.backend_start = i.backend_start AND o.backend_pid = i.backend_pid AND o.statement_no = i.statement_no
+  LEFT JOIN unsettled u ON o.id IS NULL AND u.kind IN ('outcome', 'killed')
+        AND u.backend_start = i.backend_start AND u.backend_pid = i.backend_pid AND u.statement_no = i.statement_no
+ WHERE i.kind IN ('exact', 'intent', 'open', 'denied')
+UNION ALL
+SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting_role, i.client_addr, i.application_name,
+       i.backend_pid, i.tls, i.database, i.views, i.columns, i.purpose, i.statement,
+       CASE WHEN i.kind = 'denied' OR coalesce(u.sqlstate, i.sqlstate) IN ('AL006', 'AL007', 'AL008', 'AL009') THEN 'denied'
+            WHEN u.id IS NULL THEN i.kind ELSE 'final' END AS kind,
+       coalesce(u.outcome, i.outcome) AS outcome, coalesce(u.sqlstate, i.sqlstate) AS sqlstate,
+       coalesce(u.rows_sent, i.rows_sent) AS rows_sent, coalesce(u.bytes_sent, i.bytes_sent) AS bytes_sent,
+       coalesce(u.duration_us, i.duration_us) * interval '1 microsecond' AS duration, i.hash,
+       i.returned, i.filtered, i.base_columns
+  FROM unsettled i
+  LEFT JOIN unsettled u ON u.kind IN ('outcome', 'killed')
+        AND u.backend_start = i.backend_start AND u.backend_pid = i.backend_pid AND u.statement_no = i.statement_no
+ WHERE i.kind IN ('exact', 'intent', 'open', 'denied');
+CREATE OR REPLACE VIEW airlock.field_access AS
+SELECT s.name AS subprocessor, c.relation, r.column_name AS "column", CASE WHEN r.mask IS NULL THEN 'clear' ELSE 'masked' END AS exposure,
+       r.mask, r.encrypted, r.since, l.last_read, coalesce(l.reads, 0) AS reads
+  FROM airlock_catalog.rule r
+  JOIN airlock_catalog.scope c ON c.id = r.scope AND c.dropped_at IS NULL
+  JOIN airlock_catalog.subprocessor s ON s.id = c.subprocessor
+  LEFT JOIN pg_catalog.pg_class v ON v.oid = c.view
+  LEFT JOIN pg_catalog.pg_namespace n ON n.oid = v.relnamespace
+  LEFT JOIN LATERAL (
+    SELECT max(a.logged_at) AS last_read, count(*) AS reads
+      FROM airlock_catalog.read_record a
+     WHERE a.kind IN ('exact', 'intent', 'open') AND a.subprocessor = s.name AND a.columns @> ARRAY[pg_catalog.format('%I.%I.%I', n.nspname, v.relname, r.column_name)]
+  ) l ON true
+ WHERE r.until IS NULL
+ ORDER BY s.name, c.relation::text, r.ordinal;
+-- end of the access log
+
 -- from here on as in a fresh installation: sql/equality.sql
 -- Equality of encrypted columns. encrypted_eq compares by match tag; encrypted has = and <> only to say what to do instead.
 -- Neither has an operator class: over literals on their way an order would be inconsistent, so ORDER BY, GROUP BY, DISTINCT and

@@ -142,7 +142,11 @@ CREATE TABLE airlock_catalog.read_record (
   bytes_sent       bigint,
   duration_us      bigint,
   detail           text,
-  hash             bytea
+  hash             bytea,
+  -- columns that reach the result; that decide which rows do; the base relations' beneath
+  returned         text[] NOT NULL DEFAULT '{}',
+  filtered         text[] NOT NULL DEFAULT '{}',
+  base_columns     text[] NOT NULL DEFAULT '{}'
 );
 CREATE INDEX read_record_statement ON airlock_catalog.read_record (backend_start, backend_pid, statement_no);
 CREATE INDEX read_record_time ON airlock_catalog.read_record USING brin (logged_at);

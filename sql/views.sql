@@ -46,27 +46,31 @@ CREATE VIEW airlock.access_log AS
 WITH unsettled AS MATERIALIZED (SELECT u.* FROM airlock.unsettled_records() u)
 SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting_role, i.client_addr, i.application_name,
        i.backend_pid, i.tls, i.database, i.views, i.columns, i.purpose, i.statement,
-       CASE WHEN i.kind = 'denied' OR coalesce(o.sqlstate, u.sqlstate) IN ('AL006', 'AL007', 'AL008', 'AL009') THEN 'denied'
-            WHEN coalesce(o.id, u.id) IS NULL THEN 'intent' ELSE 'final' END AS kind,
+       CASE WHEN i.kind = 'denied' OR coalesce(o.sqlstate, u.sqlstate, i.sqlstate) IN ('AL006', 'AL007', 'AL008', 'AL009') THEN 'denied'
+            WHEN coalesce(o.id, u.id) IS NULL THEN i.kind ELSE 'final' END AS kind,
        coalesce(o.outcome, u.outcome, i.outcome) AS outcome, coalesce(o.sqlstate, u.sqlstate, i.sqlstate) AS sqlstate,
-       coalesce(o.rows_sent, u.rows_sent) AS rows_sent, coalesce(o.bytes_sent, u.bytes_sent) AS bytes_sent,
-       coalesce(o.duration_us, u.duration_us) * interval '1 microsecond' AS duration, i.hash
+       coalesce(o.rows_sent, u.rows_sent, i.rows_sent) AS rows_sent, coalesce(o.bytes_sent, u.bytes_sent, i.bytes_sent) AS bytes_sent,
+       coalesce(o.duration_us, u.duration_us, i.duration_us) * interval '1 microsecond' AS duration, i.hash,
+       i.returned, i.filtered, i.base_columns
   FROM airlock_catalog.read_record i
   LEFT JOIN airlock_catalog.read_record o ON o.kind IN ('outcome', 'killed')
         AND o.backend_start = i.backend_start AND o.backend_pid = i.backend_pid AND o.statement_no = i.statement_no
   LEFT JOIN unsettled u ON o.id IS NULL AND u.kind IN ('outcome', 'killed')
         AND u.backend_start = i.backend_start AND u.backend_pid = i.backend_pid AND u.statement_no = i.statement_no
- WHERE i.kind IN ('intent', 'denied')
+ WHERE i.kind IN ('exact', 'intent', 'open', 'denied')
 UNION ALL
 SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting_role, i.client_addr, i.application_name,
        i.backend_pid, i.tls, i.database, i.views, i.columns, i.purpose, i.statement,
-       CASE WHEN i.kind = 'denied' OR u.sqlstate IN ('AL006', 'AL007', 'AL008', 'AL009') THEN 'denied' WHEN u.id IS NULL THEN 'intent' ELSE 'final' END AS kind,
-       coalesce(u.outcome, i.outcome) AS outcome, coalesce(u.sqlstate, i.sqlstate) AS sqlstate, u.rows_sent, u.bytes_sent,
-       u.duration_us * interval '1 microsecond' AS duration, i.hash
+       CASE WHEN i.kind = 'denied' OR coalesce(u.sqlstate, i.sqlstate) IN ('AL006', 'AL007', 'AL008', 'AL009') THEN 'denied'
+            WHEN u.id IS NULL THEN i.kind ELSE 'final' END AS kind,
+       coalesce(u.outcome, i.outcome) AS outcome, coalesce(u.sqlstate, i.sqlstate) AS sqlstate,
+       coalesce(u.rows_sent, i.rows_sent) AS rows_sent, coalesce(u.bytes_sent, i.bytes_sent) AS bytes_sent,
+       coalesce(u.duration_us, i.duration_us) * interval '1 microsecond' AS duration, i.hash,
+       i.returned, i.filtered, i.base_columns
   FROM unsettled i
   LEFT JOIN unsettled u ON u.kind IN ('outcome', 'killed')
         AND u.backend_start = i.backend_start AND u.backend_pid = i.backend_pid AND u.statement_no = i.statement_no
- WHERE i.kind IN ('intent', 'denied');
+ WHERE i.kind IN ('exact', 'intent', 'open', 'denied');
 
 -- fields by recipient; reads are counted from settled records
 CREATE VIEW airlock.field_access AS
@@ -80,7 +84,7 @@ SELECT s.name AS subprocessor, c.relation, r.column_name AS "column", CASE WHEN 
   LEFT JOIN LATERAL (
     SELECT max(a.logged_at) AS last_read, count(*) AS reads
       FROM airlock_catalog.read_record a
-     WHERE a.kind = 'intent' AND a.subprocessor = s.name AND a.columns @> ARRAY[pg_catalog.format('%I.%I.%I', n.nspname, v.relname, r.column_name)]
+     WHERE a.kind IN ('exact', 'intent', 'open') AND a.subprocessor = s.name AND a.columns @> ARRAY[pg_catalog.format('%I.%I.%I', n.nspname, v.relname, r.column_name)]
   ) l ON true
  WHERE r.until IS NULL
  ORDER BY s.name, c.relation::text, r.ordinal;

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)] // ◆ parse tree nodes
 #![allow(ffi_unwind_calls)] // reason: the tree walkers' callbacks call back into the walkers, see raw.rs
 
+use crate::pg::readlog::columns;
 use crate::pg::readlog::drift::view_owner;
 use crate::pg::readlog::identity;
 use crate::pg::registry::{self, Registry};
@@ -141,6 +142,9 @@ pub unsafe fn query(query: *mut pg_sys::Query) -> Result<()> {
         settings::effective()?;
         for function in functions_of(query) {
             self::function(function, false)?;
+        }
+        if scan::table_oid("scope").is_some() {
+            columns::note(query, &*registry::current()?);
         }
     }
     Ok(())

@@ -58,6 +58,19 @@ fn recover(panic: Box<dyn std::any::Any + Send>) -> std::result::Result<Error, B
     Err(panic)
 }
 
+/// What a panic was about, for a caller that must not raise it again.
+pub fn of_panic(panic: Box<dyn std::any::Any + Send>) -> Error {
+    recover(panic).unwrap_or_else(|panic| {
+        let internal = Error::new(Kind::State, "internal error");
+        match panic.downcast_ref::<CaughtError>() {
+            Some(CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)) => {
+                internal.detail(report.message())
+            }
+            _ => internal,
+        }
+    })
+}
+
 /// Raises `error` as an ERROR and does not return.
 ///
 /// # Safety

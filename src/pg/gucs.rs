@@ -17,6 +17,9 @@ pub enum EncryptedInput {
 /// `airlock.release`: what holds an answer back until its record is durable.
 #[derive(Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
 pub enum Release {
+    /// The answer is held where it would leave, until a record of what it holds is flushed.
+    #[name = c"wire"]
+    Wire,
     /// A record of the intended read is flushed before execution starts.
     #[name = c"intent"]
     Intent,
@@ -25,7 +28,9 @@ pub enum Release {
 static DATABASE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"postgres"));
 static ROOT_KEY_SOURCE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static ROOT_KEY_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(10);
-static RELEASE: GucSetting<Release> = GucSetting::<Release>::new(Release::Intent);
+static RELEASE: GucSetting<Release> = GucSetting::<Release>::new(Release::Wire);
+static HOLD_BYTES: GucSetting<i32> = GucSetting::<i32>::new(256);
+static HOLD_TIME: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static MAX_SILENCE: GucSetting<i32> = GucSetting::<i32>::new(60);
 static BACKLOG_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(1024);
 static ENCRYPTED_INPUT: GucSetting<EncryptedInput> = GucSetting::<EncryptedInput>::new(EncryptedInput::Plaintext);
@@ -73,10 +78,30 @@ pub fn define(preloaded: bool) {
     GucRegistry::define_enum_guc(
         c"airlock.release",
         c"What holds an answer back until its read record is durable.",
-        c"intent: the record is flushed to disk before execution starts.",
+        c"wire: the answer is held until a record of what it holds is on disk. intent: the record is on disk before execution starts.",
         &RELEASE,
-        GucContext::Postmaster,
+        GucContext::Sighup,
         GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"airlock.hold_bytes",
+        c"Most bytes of an answer that a session holds back for one exact record.",
+        c"A larger answer is recorded as open before its first byte leaves, and its end behind its last.",
+        &HOLD_BYTES,
+        8,
+        65536,
+        GucContext::Sighup,
+        GucFlags::UNIT_KB,
+    );
+    GucRegistry::define_int_guc(
+        c"airlock.hold_time",
+        c"How long a notice in the middle of an answer is held with it.",
+        c"",
+        &HOLD_TIME,
+        0,
+        60_000,
+        GucContext::Sighup,
+        GucFlags::UNIT_MS,
     );
     GucRegistry::define_int_guc(
         c"airlock.max_silence",
@@ -126,6 +151,16 @@ pub fn root_key_timeout() -> u64 {
 /// `airlock.release`
 pub fn release() -> Release {
     RELEASE.get()
+}
+
+/// `airlock.hold_bytes`, in bytes.
+pub fn hold_bytes() -> u64 {
+    u64::from(HOLD_BYTES.get().unsigned_abs()) << 10
+}
+
+/// `airlock.hold_time`, in microseconds.
+pub fn hold_time() -> i64 {
+    i64::from(HOLD_TIME.get()) * 1000
 }
 
 /// `airlock.max_silence`, in microseconds.

@@ -6,7 +6,7 @@ mod verify;
 
 use crate::pg::keys::{ring, root};
 use crate::pg::readlog::materialiser::{spi, Batch, Cursor, Row};
-use crate::pg::readlog::wal;
+use crate::pg::readlog::{armed, wal};
 use crate::pg::sys::{self, d};
 use crate::pg::{error, shared};
 use crate::pure::error::{Error, Kind, Result};
@@ -81,6 +81,8 @@ fn unsettled() -> Result<Vec<sys::Row>> {
         );
         return Ok(Vec::new());
     }
+    // what this session itself has read and not sent yet
+    armed::settle(true)?;
     // how a statement ended is not flushed by its reader: whoever asks for it does that
     let newest = shared::newest_outcome();
     if newest > wal::flushed() {

@@ -8,6 +8,7 @@
 //! | armed | each backend its own word | before it checks the contract of a read; 0 at the end of the transaction |
 //! | keys_locked | whoever calls `airlock.lock()` or `unlock()` | at once; false after a restart |
 //! | outcome | any sub-processor's backend | after it inserted an outcome record, not yet flushed |
+//! | fallbacks | any sub-processor's backend | when it records a read before it runs, because it cannot at the wire |
 //! | turns | who runs the root key's command (`keys/turns.rs`) | before and after; no key is in here |
 #![allow(unsafe_code)] // ◆ the declaration of shared memory
 
@@ -49,6 +50,7 @@ pub struct Shared {
     keys_locked: AtomicBool,
     outcome: AtomicU64,
     database: AtomicU32,
+    fallbacks: [AtomicU64; 2],
     turns: Turns,
     armed: Armed,
 }
@@ -183,6 +185,29 @@ pub fn turns() -> &'static Turns {
 pub fn settled() -> u64 {
     if preloaded() {
         SHARED.get().settled.load(SeqCst)
+    } else {
+        0
+    }
+}
+
+/// Why a read was recorded before it ran, although it should have been at the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// The session has no client of its own: a background worker, or a replication connection.
+    NoClient,
+    /// Another library sends in our place.
+    Replaced,
+}
+
+/// Counts such a read.
+pub fn fell_back(why: Fallback) {
+    SHARED.get().fallbacks[why as usize].fetch_add(1, SeqCst);
+}
+
+/// How many there were since the server was started.
+pub fn fallbacks(why: Fallback) -> u64 {
+    if preloaded() {
+        SHARED.get().fallbacks[why as usize].load(SeqCst)
     } else {
         0
     }

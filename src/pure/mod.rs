@@ -25,3 +25,4 @@ pub mod scope;
 pub mod seam;
 pub mod subprocessor;
 pub mod tag;
+pub mod wire;

@@ -13,8 +13,9 @@ mod payload;
 pub use codec::{decode, encode};
 pub use payload::{check_size, key_version, open, seal};
 
-/// Version of the record, member 0 of the map. A new member is a new version; old versions stay readable.
-pub const RECORD_VERSION: u8 = 1;
+/// Newest version of the record, member 0 of the map. A new member or kind is a new version; old versions stay readable,
+/// and a record that needs nothing new is still written as the old one, so that each has one encoding.
+pub const RECORD_VERSION: u8 = 2;
 /// Version of the sealed payload, its first byte.
 pub const PAYLOAD_VERSION: u8 = 1;
 /// Most bytes of normalised statement text that a record keeps; the limit to give to [`crate::pure::normalise`].
@@ -30,11 +31,11 @@ pub const PREFIX: &str = "airlock";
 pub enum RecordKind {
     /// A read is about to happen; written and flushed before the first row can leave.
     Intent,
-    /// How the read of an earlier `Intent` ended.
+    /// How the read of an earlier `Intent` or `Open` ended.
     Outcome,
     /// A read that was refused (AL006 to AL009).
     Denied,
-    /// The backend of an `Intent` is gone and left no outcome.
+    /// The backend of an `Intent` or `Open` is gone and left no outcome.
     Killed,
     /// Something in the log that should not be: a forged message, a hole, a repeat.
     Finding,
@@ -42,10 +43,14 @@ pub enum RecordKind {
     Configuration,
     /// Nothing happened for a while; shows that silence is not loss.
     Heartbeat,
+    /// A whole read: what was sent, written and flushed before it was. Since version 2.
+    Exact,
+    /// A read that has begun to be sent, and its end is not known; an `Outcome` follows. Since version 2.
+    Open,
 }
 
 impl RecordKind {
-    const ALL: [(RecordKind, u8, &'static str); 7] = [
+    const ALL: [(RecordKind, u8, &'static str); 9] = [
         (RecordKind::Intent, 1, "intent"),
         (RecordKind::Outcome, 2, "outcome"),
         (RecordKind::Denied, 3, "denied"),
@@ -53,11 +58,18 @@ impl RecordKind {
         (RecordKind::Finding, 5, "finding"),
         (RecordKind::Configuration, 6, "configuration"),
         (RecordKind::Heartbeat, 7, "heartbeat"),
+        (RecordKind::Exact, 8, "exact"),
+        (RecordKind::Open, 9, "open"),
     ];
 
-    /// The word in `airlock.access_log.kind`.
+    /// The word in `airlock_catalog.read_record.kind`.
     pub fn label(self) -> &'static str {
         label(&Self::ALL, self)
+    }
+
+    /// Whether an `Outcome` or `Killed` of the same statement is still to come.
+    pub fn is_beginning(self) -> bool {
+        matches!(self, RecordKind::Intent | RecordKind::Open)
     }
 
     /// The kind of a label; `None` for any other word.
@@ -120,7 +132,7 @@ fn from_code<T: Copy>(all: &[(T, u8, &'static str)], code: u8) -> Option<T> {
     all.iter().find(|row| row.1 == code).map(|row| row.0)
 }
 
-/// Names one statement of one backend for ever; joins an `Intent` to its `Outcome`. A hole in `n` is a finding.
+/// Names one statement of one backend for ever; joins an `Intent` or `Open` to its `Outcome`. A hole in `n` is a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StatementId {
     /// When the backend started, microseconds since 2000-01-01 UTC; tells a reused pid apart.
@@ -162,6 +174,12 @@ pub struct Record {
     pub views: Vec<String>,
     /// Columns it names, as `view.column`.
     pub columns: Vec<String>,
+    /// Those of them that reach its result. Since version 2.
+    pub returned: Vec<String>,
+    /// Those of them that decide which rows do, and in which order. Since version 2.
+    pub filtered: Vec<String>,
+    /// The columns of tables beneath, and of the scopes' row filters, as `schema.table.column`. Since version 2.
+    pub base_columns: Vec<String>,
     /// The purpose the read was made for.
     pub purpose: Option<String>,
     /// Statement without its constants, at most [`MAX_STATEMENT`] bytes.
@@ -172,7 +190,7 @@ pub struct Record {
     pub sqlstate: Option<String>,
     /// Rows sent to the client.
     pub rows_sent: Option<i64>,
-    /// Bytes sent to the client.
+    /// Bytes of the messages that those rows were sent in.
     pub bytes_sent: Option<i64>,
     /// Microseconds from start to end.
     pub duration_us: Option<i64>,
@@ -181,6 +199,30 @@ pub struct Record {
 }
 
 impl Record {
+    /// The same without the statement and what it reads, which another record of the statement says.
+    pub fn without_reads(self) -> Record {
+        Record {
+            statement: String::new(),
+            views: Vec::new(),
+            columns: Vec::new(),
+            returned: Vec::new(),
+            filtered: Vec::new(),
+            base_columns: Vec::new(),
+            ..self
+        }
+    }
+
+    /// The version that it is written in: the oldest that has all it says.
+    fn version(&self) -> u8 {
+        let new = matches!(self.kind, RecordKind::Exact | RecordKind::Open);
+        let lists = [&self.returned, &self.filtered, &self.base_columns];
+        if new || lists.iter().any(|list| !list.is_empty()) {
+            2
+        } else {
+            1
+        }
+    }
+
     /// A record with everything else empty or absent.
     pub fn new(kind: RecordKind, at: i64, statement_id: StatementId) -> Self {
         Record {
@@ -198,6 +240,9 @@ impl Record {
             database: String::new(),
             views: Vec::new(),
             columns: Vec::new(),
+            returned: Vec::new(),
+            filtered: Vec::new(),
+            base_columns: Vec::new(),
             purpose: None,
             statement: String::new(),
             outcome: None,
@@ -232,7 +277,7 @@ mod tests {
     fn codes_are_distinct_and_not_zero() {
         // 0 is what a missing table row would give: no kind may be written so
         let kinds: Vec<u8> = RecordKind::ALL.iter().map(|row| row.1).collect();
-        assert_eq!(kinds, [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(kinds, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
         let outcomes: Vec<u8> = Outcome::ALL.iter().map(|row| row.1).collect();
         assert_eq!(outcomes, [1, 2, 3, 4, 5, 6]);
     }

@@ -133,10 +133,10 @@ fn a_backlog_over_its_limit_shuts_the_gate_for_subprocessors_alone() {
 #[test]
 fn rows_changed_removed_or_invented_are_named() {
     let cluster = running();
-    reads(&cluster, "history", 6);
-    fixture::settled(&cluster, "history", 6);
+    reads(&cluster, "history", 12);
+    fixture::settled(&cluster, "history", 12);
     let last = all_settled(&cluster);
-    assert!(last >= 12, "intents and outcomes: {last}");
+    assert!(last >= 12, "a record for each: {last}");
     let row = |what: &str| format!("UPDATE airlock_catalog.read_record SET {what}");
     // what is done, and which ids may be named for it
     let cases: Vec<(String, Vec<i64>)> = vec![
@@ -195,7 +195,7 @@ fn reads_that_leave_no_transaction_are_settled_too() {
     fixture::settled(&cluster, "traceless", 3);
     all_settled(&cluster);
     let sql =
-        "SELECT count(*) FROM airlock_catalog.read_record WHERE application_name = 'traceless' AND kind = 'intent'";
+        "SELECT count(*) FROM airlock_catalog.read_record WHERE application_name = 'traceless' AND kind = 'exact'";
     assert_eq!(cluster.admin(sql).value(), "3");
 }
 

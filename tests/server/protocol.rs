@@ -191,6 +191,9 @@ impl Conn {
             answer.closed = true;
             return true;
         };
+        if matches!(kind, b'D' | b'd') {
+            answer.row_bytes += body.len() + 5;
+        }
         match kind {
             b'D' => {
                 answer.received += 1;

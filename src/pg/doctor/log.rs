@@ -4,7 +4,8 @@ use super::{setting, value, Report};
 use crate::pg::keys::{ring, root};
 use crate::pg::readlog::materialiser::{self, look_at_slot, Cursor, Slot, NAME, SLOT};
 use crate::pg::readlog::wal;
-use crate::pg::{gucs, shared, sys};
+use crate::pg::shared::{self, Fallback};
+use crate::pg::{gucs, sys};
 use crate::pure::error::Result;
 use crate::pure::seam::MISSING;
 
@@ -33,7 +34,41 @@ pub(super) fn examine(report: &mut Report) -> Result<()> {
     if !gap(report)? {
         slot(report, worker)?;
     }
+    release(report);
     Ok(())
+}
+
+/// Where reads are recorded before they run, and not when their answer leaves.
+fn release(report: &mut Report) {
+    let object = "airlock.release";
+    if gucs::release() == gucs::Release::Intent {
+        report.info(
+            "release",
+            object,
+            "reads are recorded before they run: one flush for each, and rows as the executor counts them",
+            "airlock.release = 'wire', then reload",
+        );
+        return;
+    }
+    let (replaced, bare) = (shared::fallbacks(Fallback::Replaced), shared::fallbacks(Fallback::NoClient));
+    if replaced > 0 {
+        let message = format!("another library sends in place of ours: {replaced} reads since the server was started were recorded before they ran (kind intent or final)");
+        report.warning(
+            "release",
+            object,
+            message,
+            "find out which of shared_preload_libraries or LOAD replaces PqCommMethods, and leave it out",
+        );
+    }
+    if bare > 0 {
+        let message = format!("sessions without a client of their own read for a sub-processor: {bare} reads since the server was started were recorded before they ran");
+        report.info(
+            "release",
+            object,
+            message,
+            "nothing, if background jobs or replication connections are meant to read as a sub-processor",
+        );
+    }
 }
 
 /// Whether the worker is there and alive.

@@ -1,16 +1,29 @@
 //! Which statements of this backend are being read under a record, and where execution stands.
 //!
-//! A statement is *armed* from the moment its record is durable until its outcome is written. `gate` and `disclose` ask
-//! here whether the innermost running statement is armed for their scope; nothing else opens them.
+//! A statement is *armed* from the moment the contract allowed it until all is said about it. `gate` and `disclose` ask
+//! here whether the innermost running statement is armed for their scope; nothing else opens them. What an armed
+//! statement sends is held by `wire` until its record is durable; where that gate cannot be installed, the record is
+//! durable before the statement is armed.
+//!
+//! A *read* is what one top-level statement reads: statements that run inside it, in functions, join it as long as its
+//! record still can name what they read, or does so already.
+
+mod reads;
+mod settle;
+
+pub use settle::{at_exit, before_commit, settle};
 
 use super::identity;
 use super::record_of;
 use super::wal::{self, Sealer};
+use super::wire;
 use crate::pg::registry::{self, Registry};
 use crate::pg::{gucs, shared, sys};
 use crate::pure::error::{Error, Kind, Result};
-use crate::pure::record::{Outcome, Record, RecordKind};
+use crate::pure::record::{check_size, encode, Outcome, Record, RecordKind};
 use crate::pure::subprocessor::{may_read, Connection};
+use crate::pure::wire::{Limits, Portal, Put, Wire, MOST_WAITING};
+use reads::{Ended, Read};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -28,23 +41,23 @@ pub enum Frame {
     Utility,
 }
 
-/// One statement under a record.
-struct Read {
-    run: Run,
+/// The top-level statement.
+#[derive(Clone, Copy, Default)]
+struct Top {
+    /// The portal that its rows leave through.
+    portal: Portal,
+    /// Transaction nesting.
     level: i32,
-    scopes: Vec<i32>,
-    /// What the contract was last checked against: the registry's generation and the day.
-    checked: ((u64, u64), i32),
-    intent: Record,
-    sealer: Rc<Sealer>,
-    rows: i64,
-    sqlstate: Option<String>,
+    /// It is a COPY with a header line.
+    header: bool,
 }
 
 #[derive(Default)]
 struct State {
     frames: Vec<Frame>,
+    top: Top,
     reads: Vec<Read>,
+    wire: Wire,
     /// Runs that passed containment when they started.
     contained: Vec<Run>,
     statements: u64,
@@ -52,9 +65,34 @@ struct State {
 }
 
 thread_local! {
-    static STATE: RefCell<State> = const {
-        RefCell::new(State { frames: Vec::new(), reads: Vec::new(), contained: Vec::new(), statements: 0, published: false })
-    };
+    static STATE: RefCell<State> = RefCell::new(State::default());
+}
+
+/// Looks at the state, or changes it; afterwards the gate knows whether it has anything to do.
+fn with<T>(body: impl FnOnce(&mut State) -> T) -> T {
+    STATE.with(|s| {
+        let mut state = s.borrow_mut();
+        let result = body(&mut state);
+        wire::tell(state.wire.busy(), state.wire.holding());
+        result
+    })
+}
+
+// ------------------------------------------------------------------------------------------------ frames
+
+/// A statement begins; if it is a top-level one, its rows will leave through this portal.
+pub fn begin(portal: Portal, level: i32) {
+    with(|s| {
+        if s.frames.is_empty() {
+            s.top = Top { portal, level, header: false };
+            s.wire.begin(portal);
+        }
+    });
+}
+
+/// The top-level statement is a COPY with a header line.
+pub fn copies_with_header() {
+    with(|s| s.top.header = s.frames.is_empty());
 }
 
 /// Notes that `frame` starts.
@@ -82,6 +120,8 @@ pub fn cut(depth: usize) {
     STATE.with(|s| s.borrow_mut().frames.truncate(depth));
 }
 
+// ------------------------------------------------------------------------------------------------ arming
+
 /// Asks the contract whether the session may read these scopes now, for its claimed purpose; returns the purpose to
 /// record. AL006, AL008, AL009.
 fn allowed(registry: &Registry, scopes: &[i32], connection: &Connection) -> Result<Option<String>> {
@@ -100,38 +140,52 @@ fn gone(id: i32) -> Error {
         .hint("ask the controller for a new scope")
 }
 
-/// Arms a statement: checks the contract, makes the record durable, and only then lets execution start.
+/// Arms a statement, before it starts: checks the contract, and makes sure that a record will name what it reads before
+/// any of it can leave.
 ///
 /// A read that the contract refuses leaves a `denied` record. AL005 when no record can be kept, AL006 to AL009 when the
 /// contract says no.
-pub fn arm(run: Run, level: i32, mut intent: Record, scopes: Vec<i32>, connection: &Connection) -> Result<()> {
+pub fn arm(run: Run, level: i32, mut record: Record, scopes: Vec<i32>, connection: &Connection) -> Result<()> {
     // keys first: locked is the cause then, and that the worker stands still its consequence
     let sealer = Rc::new(Sealer::new()?);
     super::materialiser::health()?;
-    publish(registry::current()?.subprocessors.get(&intent.subprocessor).map_or(0, |s| s.id))?;
+    publish(registry::current()?.subprocessors.get(&record.subprocessor).map_or(0, |s| s.id))?;
     // read after the publication: a suspension from now on either shows here or finds us
     let registry = registry::current()?;
-    intent.statement_id.n = STATE.with(|s| {
-        let mut state = s.borrow_mut();
-        state.statements += 1;
-        state.statements
-    });
-    let checked =
-        allowed(&registry, &scopes, connection).and_then(|p| super::drift::check(&registry, &scopes).map(|()| p));
-    match checked {
-        Ok(purpose) => intent.purpose = purpose,
+    match allowed(&registry, &scopes, connection).and_then(|p| super::drift::check(&registry, &scopes).map(|()| p)) {
+        Ok(purpose) => record.purpose = purpose,
         Err(refusal) => {
-            intent.kind = RecordKind::Denied;
-            intent.outcome = Some(Outcome::Error);
-            intent.sqlstate = Some(refusal.kind.sqlstate().into());
-            wal::flush(sealer.append(&intent)?);
+            record.statement_id.n = with(State::next_number);
+            record.kind = RecordKind::Denied;
+            record.outcome = Some(Outcome::Error);
+            record.sqlstate = Some(refusal.kind.sqlstate().into());
+            wal::flush(sealer.append(&record)?);
             return Err(refusal);
         }
     }
-    wal::flush(sealer.append(&intent)?);
+    if with(|s| s.join(run, level, &record, &scopes)) {
+        return Ok(());
+    }
+    let older = super::materialiser::before_0_2();
+    if older {
+        // until ALTER EXTENSION … UPDATE: records as the objects of that release know them
+        record = Record { returned: Vec::new(), filtered: Vec::new(), base_columns: Vec::new(), ..record };
+    }
+    let at_the_wire =
+        !older && gucs::release() == gucs::Release::Wire && wire::install().map_err(shared::fell_back).is_ok();
+    record.statement_id.n = with(State::next_number);
+    if at_the_wire {
+        // now, when the statement can still be refused; counts and times add a few bytes
+        check_size(&encode(&record))?;
+        record.kind = RecordKind::Open;
+        if with(|s| s.wire.waiting() >= MOST_WAITING) {
+            settle(true)?;
+        }
+    } else {
+        wal::flush(sealer.append(&record)?);
+    }
     let checked = (registry.generation(), sys::today());
-    let read = Read { run, level, scopes, checked, intent, sealer, rows: 0, sqlstate: None };
-    STATE.with(|s| s.borrow_mut().reads.push(read));
+    with(|s| s.add(Read::new(run, level, scopes, checked, record, sealer, at_the_wire)));
     Ok(())
 }
 
@@ -142,7 +196,7 @@ fn publish(subprocessor: i32) -> Result<()> {
         return Err(Error::new(Kind::LogUnavailable, "too many sessions read for sub-processors")
             .hint("lower max_connections, or the sub-processors' CONNECTION LIMIT"));
     }
-    STATE.with(|s| s.borrow_mut().published = true);
+    with(|s| s.published = true);
     Ok(())
 }
 
@@ -154,14 +208,15 @@ pub fn unpublish() {
 }
 
 /// Before each run of an armed statement (each FETCH too): the session must still be the sub-processor's, and if anything
-/// changed since, or a day began, the contract is asked again. AL006 after a suspension, even for a cursor opened before.
+/// changed since, or a day began, or the statement had been answered before, the contract is asked again. AL006 after a
+/// suspension, even for a cursor opened before.
 pub fn before_run(run: Run, session: Option<&str>) -> Result<()> {
-    let found = STATE.with(|s| {
-        let state = s.borrow();
-        let read = state.reads.iter().find(|r| r.run == run);
-        read.map(|r| (r.checked, r.scopes.clone(), r.intent.subprocessor.clone()))
+    let found = with(|s| {
+        let read = s.reads.iter().find(|r| r.has(run))?;
+        let again = s.wire.at_rest(read.number());
+        Some((read.checked, read.scopes.clone(), read.record.subprocessor.clone(), again))
     });
-    let Some((checked, scopes, subprocessor)) = found else { return Ok(()) };
+    let Some((checked, scopes, subprocessor, again)) = found else { return Ok(()) };
     if session != Some(subprocessor.as_str()) {
         return Err(Error::new(
             Kind::OutsideScope,
@@ -169,13 +224,36 @@ pub fn before_run(run: Run, session: Option<&str>) -> Result<()> {
         )
         .hint("SET ROLE back to it, or open the cursor anew"));
     }
-    if checked == (shared::generation(), sys::today()) {
+    if !again && checked == (shared::generation(), sys::today()) {
         return Ok(());
+    }
+    if again {
+        super::materialiser::health()?;
     }
     let registry = registry::current()?;
     allowed(&registry, &scopes, &record_of::connection())?;
-    with_read(run, |r| r.checked = (registry.generation(), sys::today()));
+    with(|s| {
+        let anew = if again { Some(s.next_number()) } else { None };
+        let Some(read) = s.reads.iter_mut().find(|r| r.has(run)) else { return };
+        read.checked = (registry.generation(), sys::today());
+        if let Some(anew) = anew {
+            s.wire.revive(read.number(), anew);
+            read.record.statement_id.n = anew;
+            read.record.at = sys::now();
+        }
+    });
     Ok(())
+}
+
+/// A statement runs, now or again: what it reads leaves through the portal of the top-level statement.
+pub fn runs(run: Run, portal: Portal) {
+    with(|s| {
+        if s.frames.is_empty() {
+            s.top.portal = portal;
+            s.wire.resume(portal);
+        }
+        s.outlet(run);
+    });
 }
 
 /// Notes that a run passed containment when it started.
@@ -208,27 +286,9 @@ pub fn forget_all() {
     STATE.with(|s| s.borrow_mut().contained.clear());
 }
 
-/// Adds the rows that one run produced.
-pub fn add_rows(run: Run, rows: u64) {
-    with_read(run, |r| r.rows += i64::try_from(rows).unwrap_or(i64::MAX));
-}
-
-/// Notes how a statement failed; the outcome is written when the transaction aborts.
-pub fn failed(run: Run, sqlstate: String) {
-    with_read(run, |r| r.sqlstate = Some(sqlstate));
-}
-
-fn with_read(run: Run, f: impl FnOnce(&mut Read)) {
-    STATE.with(|s| {
-        if let Some(read) = s.borrow_mut().reads.iter_mut().find(|r| r.run == run) {
-            f(read);
-        }
-    });
-}
-
 /// Whether the statement is armed.
 pub fn is_armed(run: Run) -> bool {
-    STATE.with(|s| s.borrow().reads.iter().any(|r| r.run == run))
+    STATE.with(|s| s.borrow().reads.iter().any(|r| r.has(run)))
 }
 
 /// Whether the innermost running statement is armed for this scope. The question of `gate` and `disclose`.
@@ -236,7 +296,10 @@ pub fn covers(scope: i32) -> bool {
     STATE.with(|s| {
         let state = s.borrow();
         match state.frames.last() {
-            Some(Frame::Executor(run)) => state.reads.iter().any(|r| r.run == *run && r.scopes.contains(&scope)),
+            Some(Frame::Executor(run)) => state
+                .reads
+                .iter()
+                .any(|r| r.has(*run) && r.scopes.contains(&scope) && (!r.at_the_wire || wire::in_place())),
             _ => false,
         }
     })
@@ -256,21 +319,76 @@ pub fn refusal(what: &str) -> Error {
     }
 }
 
-/// The statement ended: writes its outcome. Not flushed: losing it only leaves the read open in the log.
+// ------------------------------------------------------------------------------------------------ what is sent
+
+/// A message is put into the connection's buffer, while this portal is active.
+pub fn message(kind: u8, body: &[u8], active: Portal) -> Put {
+    if kind == b'E' {
+        if let Some(sqlstate) = crate::pure::wire::fatal(body) {
+            // nothing unwinds: this is the last that the open reads' client hears
+            end_all(&Ended::now(Some(sqlstate.to_string()), Some(Outcome::Terminated)));
+        }
+    }
+    // neither busy nor holding changes by a message
+    STATE.with(|s| s.borrow_mut().wire.put(kind, body, active, sys::now, limits()))
+}
+
+/// The buffer is about to be sent.
+pub fn flush() -> crate::pure::wire::Flush {
+    STATE.with(|s| s.borrow().wire.flush(sys::now(), limits()))
+}
+
+fn limits() -> Limits {
+    Limits { bytes: gucs::hold_bytes(), time: gucs::hold_time() }
+}
+
+/// Adds the rows that one run produced, where the wire does not count them.
+pub fn add_rows(run: Run, rows: u64) {
+    with(|s| {
+        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+        s.reads.iter_mut().filter(|r| r.root == run).for_each(|r| r.rows = r.rows.saturating_add(rows));
+    });
+}
+
+// ------------------------------------------------------------------------------------------------ ends
+
+/// A run raised an error. If it was a top-level statement's, nothing more comes of it.
+pub fn failed(run: Run, sqlstate: String) {
+    with(|s| s.end(|r| r.root == run, &Ended::now(Some(sqlstate), None)));
+}
+
+/// A run ended.
 pub fn end(run: Run) -> Result<()> {
-    let ended = take(|r| r.run == run);
-    write(ended, None)
+    with(|s| {
+        s.end(|r| r.root == run, &Ended::now(None, None));
+        s.reads.iter_mut().for_each(|r| r.runs.retain(|(other, _)| *other != run));
+    });
+    settle::outcomes_of_intents()
 }
 
 /// A (sub)transaction aborted: the statements that belong to it will see no ExecutorEnd. Touches no catalog.
 pub fn aborted(level: i32) -> Result<()> {
-    let ended = take(|r| r.level >= level);
-    write(ended, None)
+    with(|s| {
+        s.end(|r| r.level >= level, &Ended::now(None, None));
+        s.reads.iter_mut().for_each(|r| r.runs.retain(|(_, of)| *of < level));
+    });
+    settle::outcomes_of_intents()
+}
+
+/// The transaction ended: no portal outlives it.
+pub fn transaction_ended() -> Result<()> {
+    with(|s| s.wire.transaction_ends());
+    aborted(0)
 }
 
 /// A subtransaction committed: its open cursors now belong to the parent.
 pub fn subcommitted(level: i32) {
-    STATE.with(|s| s.borrow_mut().reads.iter_mut().filter(|r| r.level >= level).for_each(|r| r.level = level - 1));
+    with(|s| {
+        for read in &mut s.reads {
+            let levels = read.runs.iter_mut().map(|(_, of)| of).chain([&mut read.level]);
+            levels.filter(|of| **of >= level).for_each(|of| *of = level - 1);
+        }
+    });
 }
 
 /// The armed runs that are in the middle of something, innermost last.
@@ -280,7 +398,7 @@ pub fn running() -> Vec<Run> {
         let mut runs: Vec<Run> = Vec::new();
         for frame in &state.frames {
             if let Frame::Executor(run) = frame {
-                if !runs.contains(run) && state.reads.iter().any(|r| r.run == *run) {
+                if !runs.contains(run) && state.reads.iter().any(|r| r.root == *run) {
                     runs.push(*run);
                 }
             }
@@ -289,52 +407,6 @@ pub fn running() -> Vec<Run> {
     })
 }
 
-/// The backend exits with statements open.
-pub fn exiting() -> Result<()> {
-    let ended = take(|_| true);
-    write(ended, Some(Outcome::Terminated))
-}
-
-fn take(which: impl Fn(&Read) -> bool) -> Vec<Read> {
-    STATE.with(|s| {
-        let mut state = s.borrow_mut();
-        let (ended, open) = std::mem::take(&mut state.reads).into_iter().partition(|r| which(r));
-        state.reads = open;
-        ended
-    })
-}
-
-fn write(ended: Vec<Read>, forced: Option<Outcome>) -> Result<()> {
-    let mut first = Ok(());
-    for read in ended {
-        let at = sys::now();
-        let duration = at - read.intent.at;
-        let outcome = forced.unwrap_or(match read.sqlstate.as_deref() {
-            None => Outcome::Ok,
-            Some("57014") => Outcome::Cancelled,
-            Some("57P01" | "57P02" | "57P03") => Outcome::Terminated,
-            Some(_) => Outcome::Error,
-        });
-        let record = Record {
-            kind: RecordKind::Outcome,
-            at,
-            outcome: Some(outcome),
-            sqlstate: read.sqlstate,
-            rows_sent: Some(read.rows),
-            duration_us: Some(duration),
-            statement: String::new(),
-            views: Vec::new(),
-            columns: Vec::new(),
-            ..read.intent
-        };
-        match read.sealer.append(&record) {
-            Ok(lsn) => {
-                shared::outcome_written(lsn);
-                wal::nudge(lsn);
-            }
-            // the others' outcomes are still worth writing; a missing one leaves its read open in the log
-            Err(error) => first = first.and(Err(error)),
-        }
-    }
-    first
+fn end_all(how: &Ended) {
+    with(|s| s.end(|_| true, how));
 }

@@ -4,7 +4,7 @@
 //! that ROLLBACK closes, when the backend is terminated.
 #![allow(unsafe_code)] // ◆ callbacks
 
-use super::{armed, identity};
+use super::{armed, identity, wire};
 use crate::pg::encrypted::ddl;
 use crate::pg::error::run;
 use crate::pg::{keys, shared};
@@ -40,6 +40,15 @@ pub unsafe extern "C-unwind" fn transaction_ends(event: pg_sys::XactEvent::Type,
                 )
             }
         }
+        E::XACT_EVENT_PRE_COMMIT | E::XACT_EVENT_PRE_PREPARE => {
+            // SAFETY: reads this transaction's id; raises before anything is committed; the frame owns nothing.
+            unsafe {
+                if pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId {
+                    run(armed::before_commit);
+                }
+            }
+            return;
+        }
         E::XACT_EVENT_COMMIT | E::XACT_EVENT_PREPARE => true,
         E::XACT_EVENT_ABORT => false,
         _ => return,
@@ -56,7 +65,7 @@ pub unsafe extern "C-unwind" fn transaction_ends(event: pg_sys::XactEvent::Type,
                 // replay moves no generation: on a standby nothing outlives its transaction
                 shared::forget();
             }
-            if let Err(error) = armed::aborted(0) {
+            if let Err(error) = armed::transaction_ended() {
                 crate::pg::error::log(format!("the outcome of a read could not be recorded: {}", error.message));
             }
             armed::unpublish();
@@ -103,6 +112,7 @@ pub unsafe extern "C-unwind" fn exiting(_: c_int, _: pg_sys::Datum) {
     // SAFETY: called once, early in process exit, while WAL can still be written. A FATAL error unwinds nothing: what was
     // running is on the stack still, its QueryDesc and estate with it.
     unsafe {
+        wire::shut();
         run(|| {
             for running in armed::running() {
                 let estate = (*(running as *const pg_sys::QueryDesc)).estate;
@@ -110,7 +120,7 @@ pub unsafe extern "C-unwind" fn exiting(_: c_int, _: pg_sys::Datum) {
                     armed::add_rows(running, (*estate).es_processed);
                 }
             }
-            armed::exiting()
+            armed::at_exit()
         });
     }
 }

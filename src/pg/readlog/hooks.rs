@@ -6,17 +6,17 @@
 #![allow(unsafe_code)] // ◆ hooks
 #![allow(ffi_unwind_calls)] // reason: predecessors are called as C calls them; no frame here owns anything meanwhile
 
-use super::{armed, callbacks, identity, record_of};
+use super::{armed, callbacks, columns, identity, record_of, wire};
 use crate::pg::encrypted::{advice, ddl, search};
 use crate::pg::error::{run, unpacked};
 use crate::pg::gate::lookup;
-use crate::pg::sys::{compat, raw};
+use crate::pg::sys::{compat, list, raw};
 use crate::pg::{contain, registry};
 use crate::pure::error::{Error, Kind, Result};
 use armed::Frame;
 use pgrx::pg_sys;
 use std::cell::Cell;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_void, CStr};
 
 #[derive(Clone, Copy)]
 struct Previous {
@@ -139,6 +139,7 @@ unsafe extern "C-unwind" fn planner(
             return next(query, text, options, params);
         }
         run(|| lookup::before_planning(query));
+        armed::begin(0, pg_sys::GetCurrentTransactionNestLevel());
         let depth = armed::depth();
         armed::enter(Frame::Planner);
         let plan = raw::with_cleanup(|| next(query, text, options, params), |_| armed::cut(depth));
@@ -174,13 +175,13 @@ unsafe extern "C-unwind" fn executor_start(desc: *mut pg_sys::QueryDesc, flags: 
     // SAFETY: as `analyze`.
     unsafe {
         // a portal that failed in a rolled-back savepoint sees no ExecutorEnd; its address is somebody else's now
-        armed::forget(desc as usize);
-        if armed::is_armed(desc as usize) {
+        if armed::forget(desc as usize) || armed::is_armed(desc as usize) {
             run(|| armed::end(desc as usize));
         }
         if identity::known_other() || !watched() {
             return next(desc, flags);
         }
+        armed::begin(wire::active_portal(), pg_sys::GetCurrentTransactionNestLevel());
         run(|| {
             start(desc, flags)?;
             armed::contain(desc as usize);
@@ -209,7 +210,7 @@ unsafe fn start(desc: *mut pg_sys::QueryDesc, flags: c_int) -> Result<()> {
         }
         let registry = registry::current()?;
         let accesses = compat::accesses_of_plan(plan);
-        let facts = record_of::facts(&registry, &accesses);
+        let facts = record_of::facts(&registry, &accesses, columns::of(plan).as_deref());
         if facts.scopes.is_empty() {
             return Ok(());
         }
@@ -250,7 +251,9 @@ unsafe fn run_query(desc: *mut pg_sys::QueryDesc, call: compat::Run) {
         }
         run(|| {
             if read {
-                return armed::before_run(desc as usize, subprocessor()?.as_deref());
+                armed::before_run(desc as usize, subprocessor()?.as_deref())?;
+                armed::runs(desc as usize, wire::active_portal());
+                return Ok(());
             }
             if !armed::is_contained(desc as usize) {
                 return Err(Error::new(
@@ -279,7 +282,7 @@ unsafe extern "C-unwind" fn executor_end(desc: *mut pg_sys::QueryDesc) {
     let next = previous().end.unwrap_or(raw::raw_executor_end);
     // SAFETY: as `analyze`.
     unsafe {
-        if armed::forget(desc as usize) && armed::is_armed(desc as usize) {
+        if armed::forget(desc as usize) {
             run(|| armed::end(desc as usize));
         }
         next(desc);
@@ -308,6 +311,10 @@ unsafe extern "C-unwind" fn utility(
         let contained = !identity::known_other() && watched();
         if contained {
             run(|| contain::utility((*pstmt).utilityStmt));
+            armed::begin(wire::active_portal(), pg_sys::GetCurrentTransactionNestLevel());
+            if copies_with_header((*pstmt).utilityStmt) {
+                armed::copies_with_header();
+            }
         }
         if !contained && !defines {
             return next(pstmt, text, read_only, context, params, env, dest, completion);
@@ -337,6 +344,24 @@ unsafe extern "C-unwind" fn utility(
         if defines {
             ddl::leave();
         }
+    }
+}
+
+/// Whether a statement is a COPY whose first line names the columns; only where that is what it says, since what it means
+/// otherwise is for COPY to refuse.
+unsafe fn copies_with_header(node: *mut pg_sys::Node) -> bool {
+    // SAFETY: the tag says which struct the node is; the list holds DefElems.
+    unsafe {
+        if (*node).type_ != pg_sys::NodeTag::T_CopyStmt {
+            return false;
+        }
+        let options = list::<pg_sys::DefElem>((*node.cast::<pg_sys::CopyStmt>()).options);
+        options.into_iter().filter(|option| CStr::from_ptr((**option).defname) == c"header").any(|option| {
+            (*option).arg.is_null()
+                || run(|| Ok(CStr::from_ptr(raw::guarded(|| pg_sys::defGetString(option)))))
+                    .to_str()
+                    .is_ok_and(|text| ["true", "on", "1"].iter().any(|yes| yes.eq_ignore_ascii_case(text)))
+        })
     }
 }
 

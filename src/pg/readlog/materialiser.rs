@@ -15,7 +15,7 @@ mod store;
 
 pub use batch::Batch;
 pub use slot::{look as look_at_slot, Slot, NAME as SLOT};
-pub use store::{spi, Cursor, Row, COLUMNS};
+pub use store::{before_0_2, columns, spi, Cursor, Row};
 
 use super::wal;
 use crate::pg::keys::root::not_preloaded;

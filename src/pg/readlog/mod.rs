@@ -1,14 +1,17 @@
 //! The read log: what counts as a read, when its record is made durable, what happens when it cannot be kept.
 //!
-//! A read is a statement whose plan names a registered view. In `airlock.release = intent` its record is flushed to disk
-//! before the executor starts; how it ended follows in a second record when it ends, by whatever way. If the first
-//! cannot be written, nothing is read.
+//! A read is a statement whose plan names a registered view. In `airlock.release = wire` its answer is held where it would
+//! leave, until one record that says what it holds is flushed; a large one is recorded as open before its first byte. In
+//! `intent` the record is flushed before the executor starts, and how it ended follows in a second one. If the record
+//! that must come first cannot be written, nothing leaves.
 
 pub mod armed;
 pub mod callbacks;
+pub mod columns;
 pub mod drift;
 pub mod hooks;
 pub mod identity;
 pub mod materialiser;
 pub mod record_of;
 pub mod wal;
+pub mod wire;

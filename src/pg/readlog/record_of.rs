@@ -3,6 +3,7 @@
 #![allow(unsafe_code)] // ◆ plan nodes, backend status entry
 #![allow(ffi_unwind_calls)] // reason: reads of the session's role variables, which cannot raise
 
+use super::columns::{self, Column, Use};
 use crate::pg::registry::Registry;
 use crate::pg::sys::compat::Access;
 use crate::pg::sys::raw::{raw_authenticated_user, raw_current_user, raw_session_user};
@@ -12,13 +13,15 @@ use crate::pure::normalise::normalise;
 use crate::pure::record::{Record, RecordKind, StatementId, MAX_STATEMENT};
 use crate::pure::subprocessor::Connection;
 use pgrx::pg_sys;
+use std::collections::BTreeSet;
 use std::ffi::CStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Most columns a relation can have (`MaxHeapAttributeNumber`).
-const WIDEST: i32 = 1600;
+const WIDEST: i16 = 1600;
 
 /// The scopes that a plan reads, with the views and columns it names.
+#[derive(Default)]
 pub struct Facts {
     /// Scope numbers, each once.
     pub scopes: Vec<i32>,
@@ -26,28 +29,68 @@ pub struct Facts {
     pub views: Vec<String>,
     /// `schema.view.column`
     pub columns: Vec<String>,
+    /// Those of them that reach the result.
+    pub returned: Vec<String>,
+    /// Those of them that decide which rows do.
+    pub filtered: Vec<String>,
+    /// `schema.table.column`
+    pub base_columns: Vec<String>,
 }
 
-/// Finds the registered views among what a plan needs rights on.
+/// Finds the registered views among what a plan needs rights on, and what the plan's query does with their columns.
 ///
 /// # Safety
 /// The entries' bitmapsets are valid.
-pub unsafe fn facts(registry: &Registry, accesses: &[Access]) -> Facts {
-    let mut facts = Facts { scopes: Vec::new(), views: Vec::new(), columns: Vec::new() };
+pub unsafe fn facts(registry: &Registry, accesses: &[Access], known: Option<&Use>) -> Facts {
+    let mut facts = Facts::default();
+    let add = |list: &mut Vec<String>, name: &str| {
+        if !list.iter().any(|n| n == name) {
+            list.push(name.to_string());
+        }
+    };
     for access in accesses {
         let Some(scope) = registry.scope_of_view(access.relid) else { continue };
+        let (view, table) = (relation_name(access.relid), relation_name(scope.relation));
         if !facts.scopes.contains(&scope.id) {
             facts.scopes.push(scope.id);
-            facts.views.push(relation_name(access.relid));
+            facts.views.push(view.clone());
+            // SAFETY: the statement holds locks on what it reads.
+            for number in unsafe { columns::of_filter(scope.inner_view) } {
+                if let Some(name) = column_name(scope.relation, number) {
+                    add(&mut facts.base_columns, &format!("{table}.{name}"));
+                }
+            }
         }
         // SAFETY: as the caller promises.
-        for column in unsafe { columns_of(access) } {
-            if !facts.columns.contains(&column) {
-                facts.columns.push(column);
+        for number in unsafe { columns_of(access) } {
+            let Some(name) = column_name(access.relid, number) else { continue };
+            let column = format!("{view}.{name}");
+            add(&mut facts.columns, &column);
+            // a view's column has the name of the table's
+            add(&mut facts.base_columns, &format!("{table}.{name}"));
+            let has = |set: &BTreeSet<Column>| [number, 0].iter().any(|n| set.contains(&(access.relid.to_u32(), *n)));
+            match known {
+                Some(known) if has(&known.named) => {
+                    if has(&known.returned) {
+                        add(&mut facts.returned, &column);
+                    }
+                    if has(&known.filtered) {
+                        add(&mut facts.filtered, &column);
+                    }
+                }
+                _ => add(&mut facts.returned, &column),
             }
         }
     }
     facts
+}
+
+/// The name of a column, as SQL prints it; `None` for one that is not there.
+fn column_name(relation: pg_sys::Oid, number: i16) -> Option<String> {
+    // SAFETY: a syscache look-up that gives NULL for what is not there.
+    let name = unsafe { pg_sys::get_attname(relation, number, true) };
+    // SAFETY: the name is a NUL-terminated string.
+    (!name.is_null()).then(|| quoted(&unsafe { text(name) }))
 }
 
 /// `schema.name` of a relation, quoted where SQL needs it.
@@ -66,9 +109,9 @@ fn quoted(name: &str) -> String {
     unsafe { text(pg_sys::quote_identifier(c.as_ptr())) }
 }
 
-unsafe fn columns_of(access: &Access) -> Vec<String> {
-    let view = relation_name(access.relid);
-    let mut numbers = Vec::new();
+/// The numbers of the columns that are named.
+unsafe fn columns_of(access: &Access) -> Vec<i16> {
+    let mut numbers: Vec<i16> = Vec::new();
     // SAFETY: selectedCols is a bitmapset or NULL; relnatts bounds what a whole-row reference stands for.
     unsafe {
         let mut member = -1;
@@ -79,20 +122,12 @@ unsafe fn columns_of(access: &Access) -> Vec<String> {
             }
             let number = member + pg_sys::FirstLowInvalidHeapAttributeNumber;
             if number > 0 {
-                numbers.push(number);
+                numbers.push(number as i16);
             } else if number == 0 {
-                numbers
-                    .extend((1..=WIDEST).take_while(|n| !pg_sys::get_attname(access.relid, *n as i16, true).is_null()));
+                numbers.extend((1..=WIDEST).take_while(|n| !pg_sys::get_attname(access.relid, *n, true).is_null()));
             }
         }
-        let mut names = Vec::with_capacity(numbers.len());
-        for number in numbers {
-            let name = pg_sys::get_attname(access.relid, number as i16, true);
-            if !name.is_null() {
-                names.push(format!("{view}.{}", quoted(&text(name))));
-            }
-        }
-        names
+        numbers
     }
 }
 
@@ -114,6 +149,9 @@ pub fn intent(facts: Facts, subprocessor: &str, contract: &str, source: &str) ->
             database: if database.is_null() { String::new() } else { text(database) },
             views: facts.views,
             columns: facts.columns,
+            returned: facts.returned,
+            filtered: facts.filtered,
+            base_columns: facts.base_columns,
             statement: normalise(source, MAX_STATEMENT),
             ..Record::new(RecordKind::Intent, now(), id)
         }

@@ -2,7 +2,7 @@
 
 use crate::pg::gucs;
 use crate::pg::keys::ring;
-use crate::pg::readlog::materialiser::{look_at_slot, spi, Cursor, Row, Slot, COLUMNS};
+use crate::pg::readlog::materialiser::{before_0_2, columns, look_at_slot, spi, Cursor, Row, Slot};
 use crate::pure::chain::{Break, Verifier};
 use crate::pure::error::Result;
 use crate::pure::keyring::ChainKey;
@@ -107,13 +107,15 @@ fn finish(key: &ChainKey, verifier: Verifier, cursor: Cursor, checked: i64) -> R
 /// Feeds all rows up to `last` to the verifier; the first break, if there is one. What is right goes to `seams`.
 fn chain(verifier: &mut Verifier, seams: &mut Seams, last: i64) -> Result<Option<Break>> {
     // an array of another shape has the same elements, and is not what the worker wrote
-    let plain = |c: &str| {
+    let arrays = ["views", "columns", "returned", "filtered", "base_columns"];
+    let arrays = if before_0_2() { &arrays[..2] } else { &arrays[..] };
+    let plain = arrays.iter().map(|c| {
         format!("coalesce(pg_catalog.array_ndims({c}), 1) = 1 AND coalesce(pg_catalog.array_lower({c}, 1), 1) = 1")
-    };
+    });
     let sql = format!(
-        "SELECT {COLUMNS}, {} AND {} FROM airlock_catalog.read_record WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT {CHUNK}",
-        plain("views"),
-        plain("columns")
+        "SELECT {}, {} FROM airlock_catalog.read_record WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT {CHUNK}",
+        columns(),
+        plain.collect::<Vec<_>>().join(" AND ")
     );
     let mut from = i64::MIN;
     loop {
@@ -124,7 +126,7 @@ fn chain(verifier: &mut Verifier, seams: &mut Seams, last: i64) -> Result<Option
             for tuple in table {
                 let id = tuple.get::<i64>(1).map_err(spi)?.unwrap_or(0);
                 seen = Some(id);
-                if tuple.get::<bool>(27).map_err(spi)? != Some(true) {
+                if tuple.get::<bool>(30).map_err(spi)? != Some(true) {
                     let message = format!("record {id} has an array of another shape");
                     return Ok((Some(Break { id, message }), seen));
                 }

@@ -240,7 +240,6 @@ pub unsafe fn attribute<'a>(desc: pg_sys::TupleDesc, i: usize) -> &'a pg_sys::Fo
 }
 
 /// Sets a signal's handler in a server process.
-///
 /// # Safety
 /// The handler does what a signal handler may do.
 pub unsafe fn signal(signal: u32, handler: unsafe extern "C-unwind" fn(c_int)) {
@@ -262,8 +261,8 @@ pub unsafe fn owns_relation(relation: pg_sys::Oid, role: pg_sys::Oid) -> bool {
     }
 }
 
-/// Replaces the row at `tid`, which this transaction has locked, by the one in `slot`, indexes included. `hint` tells
-/// the indexes that their values probably stay. PostgreSQL 16 tells summarizing indexes apart.
+/// Replaces the row at `tid`, which this transaction has locked, by the one in `slot`, indexes included, which `hint` tells
+/// that their values probably stay. PostgreSQL 16 tells summarizing indexes apart.
 ///
 /// # Safety
 /// The relation of `result` is open and locked, its indexes are open; the tuple is as `snapshot` sees it.
@@ -292,9 +291,9 @@ pub unsafe fn update_row(
             use pg_sys::TU_UpdateIndexes::{TU_None, TU_Summarizing};
             let mut indexes = TU_None;
             pg_sys::simple_table_tuple_update(relation, tid, slot, snapshot, &mut indexes);
+            let few = indexes == TU_Summarizing;
             if indexes != TU_None && (*result).ri_NumIndices > 0 {
-                let summarizing = indexes == TU_Summarizing;
-                pg_sys::ExecInsertIndexTuples(result, slot, estate, hint, false, none, none.cast(), summarizing);
+                pg_sys::ExecInsertIndexTuples(result, slot, estate, hint, false, none, none.cast(), few);
             }
         }
     }
@@ -316,17 +315,15 @@ pub unsafe fn holds_lock(tag: &pg_sys::LOCKTAG, mode: u32) -> bool {
 
 /// This backend's place in arrays of backends, less than MaxBackends + 1; negative for none.
 pub fn backend_place() -> i32 {
+    #[cfg(any(feature = "pg15", feature = "pg16"))]
+    use pg_sys::MyBackendId as PLACE;
+    #[cfg(any(feature = "pg17", feature = "pg18"))]
+    use pg_sys::MyProcNumber as PLACE;
     // SAFETY: a variable of the backend.
-    unsafe {
-        #[cfg(any(feature = "pg15", feature = "pg16"))]
-        return pg_sys::MyBackendId;
-        #[cfg(any(feature = "pg17", feature = "pg18"))]
-        return pg_sys::MyProcNumber;
-    }
+    unsafe { PLACE }
 }
 
 /// All settings there are.
-///
 /// # Safety
 /// The pointers are good until a setting is defined.
 pub unsafe fn all_settings() -> Vec<*mut pg_sys::config_generic> {
@@ -438,4 +435,16 @@ pub fn granted_roles(member: pg_sys::Oid, gives: Gives) -> Vec<pg_sys::Oid> {
         pg_sys::ReleaseCatCacheList(list);
         roles
     }
+}
+
+/// The expressions behind an entry of a range table, if it is the one for GROUP BY, which is new in 18.
+///
+/// # Safety
+/// `_entry` is valid.
+pub unsafe fn group_expressions(_entry: *const pg_sys::RangeTblEntry) -> Option<*mut pg_sys::List> {
+    #[cfg(not(feature = "pg18"))]
+    return None;
+    #[cfg(feature = "pg18")]
+    // SAFETY: as the caller promises.
+    return unsafe { ((*_entry).rtekind == pg_sys::RTEKind::RTE_GROUP).then(|| (*_entry).groupexprs) };
 }

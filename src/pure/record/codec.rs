@@ -5,7 +5,7 @@ use minicbor::{Decoder, Encoder};
 use super::{code, from_code, Outcome, Record, RecordKind, StatementId, RECORD_VERSION};
 use crate::pure::error::{Error, Kind, Result};
 
-/// The record's bytes: deterministic CBOR, version 1. Give them to [`check_size`] before they are sealed.
+/// The record's bytes: deterministic CBOR, in the oldest version that has all it says. Give them to [`check_size`] before they are sealed.
 pub fn encode(record: &Record) -> Vec<u8> {
     // A Vec takes every byte. Were it ever to fail, the empty result is refused by `check_size`: no record, no row.
     write(record).unwrap_or_default()
@@ -17,11 +17,12 @@ fn write(r: &Record) -> Written<Vec<u8>> {
     let texts = [&r.client_addr, &r.tls, &r.purpose, &r.sqlstate, &r.detail];
     let counts = [&r.rows_sent, &r.bytes_sent, &r.duration_us];
     let present = texts.iter().filter(|m| m.is_some()).count() + counts.iter().filter(|m| m.is_some()).count();
-    let members = 14 + present + usize::from(r.outcome.is_some());
+    let lists = [&r.returned, &r.filtered, &r.base_columns].iter().filter(|l| !l.is_empty()).count();
+    let members = 14 + present + usize::from(r.outcome.is_some()) + lists;
 
     let mut e = Encoder::new(Vec::with_capacity(512 + r.statement.len()));
     e.map(members as u64)?;
-    e.u8(0)?.u8(RECORD_VERSION)?;
+    e.u8(0)?.u8(r.version())?;
     e.u8(1)?.u8(code(&RecordKind::ALL, r.kind))?;
     e.u8(2)?.i64(r.at)?;
     e.u8(3)?.array(3)?.i64(r.statement_id.backend_start)?.i32(r.statement_id.pid)?.u64(r.statement_id.n)?;
@@ -46,6 +47,12 @@ fn write(r: &Record) -> Written<Vec<u8>> {
     write_count(&mut e, 20, r.bytes_sent)?;
     write_count(&mut e, 21, r.duration_us)?;
     write_text(&mut e, 22, &r.detail)?;
+    for (key, list) in [(23, &r.returned), (24, &r.filtered), (25, &r.base_columns)] {
+        // absent when empty, as every member that a first version does not have
+        if !list.is_empty() {
+            write_list(&mut e, key, list)?;
+        }
+    }
     Ok(e.into_writer())
 }
 
@@ -81,7 +88,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record> {
         return Err(not_canonical());
     }
     let version = d.u64().map_err(malformed)?;
-    if version != u64::from(RECORD_VERSION) {
+    if !(1..=u64::from(RECORD_VERSION)).contains(&version) {
         return Err(Error::new(Kind::Unsupported, format!("read record has unknown version {version}"))
             .hint("Run ALTER EXTENSION pg_airlock UPDATE with the release that wrote the record."));
     }
@@ -121,6 +128,9 @@ fn read_member(d: &mut Decoder<'_>, r: &mut Record) -> Result<()> {
         20 => r.bytes_sent = Some(d.i64().map_err(malformed)?),
         21 => r.duration_us = Some(d.i64().map_err(malformed)?),
         22 => r.detail = Some(read_text(d)?),
+        23 => r.returned = read_list(d)?,
+        24 => r.filtered = read_list(d)?,
+        25 => r.base_columns = read_list(d)?,
         _ => return Err(not_canonical()),
     }
     Ok(())
@@ -174,6 +184,7 @@ mod tests {
             client_addr: Some("192.0.2.7".into()),
             views: vec!["acme.customers".into()],
             columns: vec!["acme.customers.email".into(), "acme.customers.id".into()],
+            returned: vec!["acme.customers.email".into()],
             outcome: Some(Outcome::Cancelled),
             sqlstate: Some("57014".into()),
             rows_sent: Some(i64::MAX),
@@ -205,10 +216,43 @@ mod tests {
     #[test]
     fn refuses_an_unknown_version() {
         let mut bytes = minimal();
-        bytes[2] = 2;
+        bytes[2] = 3;
         assert_eq!(decode(&bytes).unwrap_err().kind, Kind::Unsupported);
         bytes[2] = 0;
         assert_eq!(decode(&bytes).unwrap_err().kind, Kind::Unsupported);
+    }
+
+    #[test]
+    fn members_of_a_later_version_make_a_record_one_of_it() {
+        let plain = Record { returned: Vec::new(), ..full() };
+        assert_eq!(encode(&plain)[2], 1);
+        for record in [
+            full(),
+            Record { filtered: vec![String::new()], ..plain.clone() },
+            Record { base_columns: vec!["public.customers.email".into(); 2], ..plain.clone() },
+        ] {
+            let bytes = encode(&record);
+            assert_eq!(bytes[2], 2);
+            assert_eq!(decode(&bytes), Ok(record));
+        }
+        // an empty list is written as an absent one, and only so
+        let empty = [&minimal()[..], &[0x17, 0x80]].concat();
+        let empty = [&[0xaf], &empty[1..]].concat();
+        assert_eq!(decode(&empty).map_err(|e| e.kind), Err(Kind::Corrupt));
+    }
+
+    #[test]
+    fn a_record_has_the_oldest_version_that_can_say_it() {
+        for (kind, version) in
+            [(RecordKind::Intent, 1), (RecordKind::Outcome, 1), (RecordKind::Exact, 2), (RecordKind::Open, 2)]
+        {
+            let record = Record { kind, returned: Vec::new(), ..full() };
+            let mut bytes = encode(&record);
+            assert_eq!(bytes[2], version, "{kind:?}");
+            assert_eq!(decode(&bytes), Ok(record));
+            bytes[2] = 3 - version;
+            assert_eq!(decode(&bytes).unwrap_err().kind, Kind::Corrupt, "{kind:?} in the other version");
+        }
     }
 
     #[test]
@@ -234,7 +278,7 @@ mod tests {
         fewer[0] = 0xad;
         let mut repeated = [&good[..], &[0x10, 0x60]].concat();
         repeated[0] = 0xaf;
-        let mut unknown = [&good[..], &[0x17, 0x60]].concat();
+        let mut unknown = [&good[..], &[0x18, 0x63, 0x60]].concat();
         unknown[0] = 0xaf;
         for bytes in [fewer, repeated, unknown] {
             assert_eq!(decode(&bytes).map_err(|e| e.kind), Err(Kind::Corrupt));

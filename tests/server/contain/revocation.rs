@@ -71,7 +71,7 @@ fn a_purpose_outside_the_contract_reads_nothing() {
     assert_eq!(conn.query(READ).ok().received, VISIBLE);
     let log = fixture::settled(&cluster, "purposes", 5);
     assert_eq!(log.iter().filter(|r| r.get("kind") == "denied").count(), 4);
-    assert_eq!((log[4].get("kind"), log[4].get("purpose")), ("final", "billing"));
+    assert_eq!((log[4].get("kind"), log[4].get("purpose")), ("exact", "billing"));
 }
 
 #[test]

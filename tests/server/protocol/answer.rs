@@ -41,6 +41,8 @@ pub struct Answer {
     pub rows: Vec<Row>,
     /// DataRow messages read from the socket.
     pub received: usize,
+    /// Bytes of DataRow and CopyData messages, type and length included.
+    pub row_bytes: usize,
     /// CopyData messages of a COPY TO.
     pub copied: Vec<String>,
     /// The same as it came, in one piece.

@@ -3,7 +3,7 @@
 //! The order matters, since an ending may still be on its way through WAL: first see that the backend is gone (whatever
 //! it had to say is inserted by then), then flush WAL up to there, then read that far, and only then write `killed`.
 
-use super::store::{is_end, spi, Row, COLUMNS};
+use super::store::{self, is_end, spi, Row};
 use crate::pg::readlog::wal;
 use crate::pg::sys;
 use crate::pure::error::Result;
@@ -40,9 +40,8 @@ impl OpenReads {
 
     /// Notes a record that goes into the table.
     pub fn note(&mut self, record: &Record) {
-        if record.kind == RecordKind::Intent {
-            let slim = Record { statement: String::new(), views: Vec::new(), columns: Vec::new(), ..record.clone() };
-            self.reads.insert(record.statement_id, slim);
+        if record.kind.is_beginning() {
+            self.reads.insert(record.statement_id, record.clone().without_reads());
         } else if is_end(record.kind) {
             self.reads.remove(&record.statement_id);
         }
@@ -99,13 +98,12 @@ impl OpenReads {
 
     /// Takes in what is still open among the rows behind `from` up to `to`.
     fn load(&mut self, from: i64, to: i64) -> Result<()> {
-        let columns: Vec<String> = COLUMNS.split(", ").map(|c| format!("i.{}", c.trim())).collect();
         // OFFSET 0: the end of each is looked up by index, and never by a scan of the whole log
         let sql = format!(
-            "SELECT {} FROM airlock_catalog.read_record i WHERE i.id > $1 AND i.id <= $2 AND i.kind = 'intent' AND NOT EXISTS \
+            "SELECT {} FROM airlock_catalog.read_record i WHERE i.id > $1 AND i.id <= $2 AND i.kind IN ('intent', 'open') AND NOT EXISTS \
              (SELECT FROM airlock_catalog.read_record o WHERE o.kind IN ('outcome', 'killed') AND o.backend_start = i.backend_start \
              AND o.backend_pid = i.backend_pid AND o.statement_no = i.statement_no OFFSET 0)",
-            columns.join(", ")
+            store::columns()
         );
         Spi::connect(|client| {
             for row in client.select(sql.as_str(), None, &[from.into(), to.into()]).map_err(spi)? {

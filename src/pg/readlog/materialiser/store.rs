@@ -11,10 +11,26 @@ use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
 use pgrx::spi::{SpiClient, SpiError, SpiHeapTupleData};
 use pgrx::{AnyNumeric, PgOid, Spi};
 
-/// The columns of `airlock_catalog.read_record`, in the table's order.
-pub const COLUMNS: &str = "id, kind, logged_at, backend_start, backend_pid, statement_no, subprocessor, contract, login_role, \
+/// The columns of `airlock_catalog.read_record`, in the table's order. Those of [`LATER`] follow.
+const COLUMNS: &str = "id, kind, logged_at, backend_start, backend_pid, statement_no, subprocessor, contract, login_role, \
     session_role, acting_role, client_addr, tls, application_name, database, views, columns, purpose, statement, outcome, \
     sqlstate, rows_sent, bytes_sent, duration_us, detail, hash";
+/// Columns that the table of 0.1.0 does not have. Until ALTER EXTENSION … UPDATE no record has a value for them.
+const LATER: [&str; 3] = ["returned", "filtered", "base_columns"];
+
+/// Whether the SQL objects are those of 0.1.0: its view knows no records but intents, its table has fewer columns. The
+/// table of jobs came with the newer ones.
+pub fn before_0_2() -> bool {
+    scan::table_oid("job").is_none()
+}
+
+/// The columns of `airlock_catalog.read_record`, in the table's order, as [`Row::read`] takes them.
+pub fn columns() -> String {
+    if before_0_2() {
+        return format!("{COLUMNS}{}", LATER.map(|c| format!(", '{{}}'::pg_catalog.text[] AS {c}")).concat());
+    }
+    format!("{COLUMNS}, {}", LATER.join(", "))
+}
 
 /// An error of SPI itself: our own statements are wrong, or the catalog is.
 pub fn spi(error: SpiError) -> Error {
@@ -32,10 +48,10 @@ pub struct Row {
 }
 
 impl Row {
-    /// The row's values in the order of [`COLUMNS`]. XX001 for a time or number that no column can hold.
+    /// The row's values in the order of the table's columns. XX001 for a time or number that no column can hold.
     pub fn values<'a>(self) -> Result<Vec<DatumWithOid<'a>>> {
         let r = self.record;
-        Ok(vec![
+        let mut values = vec![
             self.id.into(),
             r.kind.label().into(),
             time(r.at)?.into(),
@@ -62,10 +78,17 @@ impl Row {
             r.duration_us.into(),
             r.detail.into(),
             self.hash.into(),
-        ])
+            r.returned.into(),
+            r.filtered.into(),
+            r.base_columns.into(),
+        ];
+        if before_0_2() {
+            values.truncate(values.len() - LATER.len());
+        }
+        Ok(values)
     }
 
-    /// A row as `SELECT` [`COLUMNS`] returns it. XX001 when it cannot come from a record.
+    /// A row as `SELECT` [`columns`] returns it. XX001 when it cannot come from a record.
     pub fn read(tuple: &SpiHeapTupleData) -> Result<Row> {
         let text = |i: usize| tuple.get::<String>(i).map_err(spi);
         let count = |i: usize| tuple.get::<i64>(i).map_err(spi);
@@ -111,6 +134,9 @@ impl Row {
             bytes_sent: count(23)?,
             duration_us: count(24)?,
             detail: text(25)?,
+            returned: texts(27, "returned column")?,
+            filtered: texts(28, "filtering column")?,
+            base_columns: texts(29, "base column")?,
         };
         Ok(Row { id, record, hash: tuple.get::<Vec<u8>>(26).map_err(spi)? })
     }
@@ -289,17 +315,24 @@ pub fn lock(client: &mut SpiClient) -> Result<()> {
 /// Appends rows. The caller holds the lock and moves the cursor in the same transaction.
 pub fn insert(client: &mut SpiClient, rows: Vec<Row>) -> Result<()> {
     use pgrx::pg_sys::BuiltinOid::{BYTEAOID, INT4OID, INT8OID, TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID};
-    let mut types = vec![TEXTOID; 26];
+    let mut types = vec![TEXTOID; 29];
     for (place, oid) in
         [(0, INT8OID), (2, TIMESTAMPTZOID), (3, TIMESTAMPTZOID), (4, INT4OID), (5, INT8OID), (25, BYTEAOID)]
             .into_iter()
             .chain([(15, TEXTARRAYOID), (16, TEXTARRAYOID), (21, INT8OID), (22, INT8OID), (23, INT8OID)])
+            .chain([(26, TEXTARRAYOID), (27, TEXTARRAYOID), (28, TEXTARRAYOID)])
     {
         types[place] = oid;
     }
+    let later = if before_0_2() { &[][..] } else { &LATER[..] };
+    types.truncate(types.len() - LATER.len() + later.len());
     let types: Vec<PgOid> = types.into_iter().map(PgOid::BuiltIn).collect();
     let places: Vec<String> = (1..=types.len()).map(|n| format!("${n}")).collect();
-    let sql = format!("INSERT INTO airlock_catalog.read_record ({COLUMNS}) VALUES ({})", places.join(", "));
+    let sql = format!(
+        "INSERT INTO airlock_catalog.read_record ({}) VALUES ({})",
+        [&[COLUMNS][..], later].concat().join(", "),
+        places.join(", ")
+    );
     let statement = client.prepare_mut(sql.as_str(), &types).map_err(spi)?;
     for row in rows {
         client.update(&statement, None, &row.values()?).map_err(spi)?;
