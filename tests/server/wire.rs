@@ -236,6 +236,17 @@ fn what_a_function_reads_is_part_of_the_statement_that_calls_it() {
     let answer = conn.query("SELECT public.city_of(g) FROM generate_series(1, 50) g").ok();
     agrees(&cluster, "alone", "exact", "ok", &answer);
     assert_eq!(columns(&logged(&cluster, "alone")), ["{acme.customers.id,acme.customers.city}"]);
+    // by portals that take turns, the rows of each its own
+    let mut conn = cluster.connect_as("acme", "in turns");
+    conn.query("BEGIN").ok();
+    conn.parse("", "SELECT public.city_of(g) FROM generate_series(1, 50) g").bind("a", "", &[]);
+    conn.parse("", "SELECT 1").bind("b", "", &[]);
+    conn.execute("a", 3).execute("b", 0).execute("a", 4);
+    assert_eq!(conn.sync().ok().received, 8);
+    conn.execute("a", 0);
+    assert_eq!(conn.sync().ok().received, 43);
+    conn.query("COMMIT").ok();
+    assert_eq!(kinds(&settled(&cluster, "in turns", 1)), [("final", "ok", Some(50))]);
     // and from one that does
     let mut conn = cluster.connect_as("acme", "within");
     let answer = conn.query("SELECT email, public.city_of(id) FROM acme.customers").ok();

@@ -211,37 +211,38 @@ pub fn unpublish() {
 /// changed since, or a day began, or the statement had been answered before, the contract is asked again. AL006 after a
 /// suspension, even for a cursor opened before.
 pub fn before_run(run: Run, session: Option<&str>) -> Result<()> {
-    let found = with(|s| {
-        let read = s.reads.iter().find(|r| r.has(run))?;
-        let again = s.wire.at_rest(read.number());
-        Some((read.checked, read.scopes.clone(), read.record.subprocessor.clone(), again))
+    let found: Vec<_> = with(|s| {
+        let reads = s.reads.iter().filter(|r| r.concerns(run));
+        let of = |r: &Read| (r.number(), r.checked, r.scopes.clone(), r.record.subprocessor.clone());
+        reads.map(|r| (of(r), s.wire.at_rest(r.number()))).collect()
     });
-    let Some((checked, scopes, subprocessor, again)) = found else { return Ok(()) };
-    if session != Some(subprocessor.as_str()) {
-        return Err(Error::new(
-            Kind::OutsideScope,
-            "this cursor was opened as a sub-processor, which the session no longer is",
-        )
-        .hint("SET ROLE back to it, or open the cursor anew"));
-    }
-    if !again && checked == (shared::generation(), sys::today()) {
-        return Ok(());
-    }
-    if again {
-        super::materialiser::health()?;
-    }
-    let registry = registry::current()?;
-    allowed(&registry, &scopes, &record_of::connection())?;
-    with(|s| {
-        let anew = if again { Some(s.next_number()) } else { None };
-        let Some(read) = s.reads.iter_mut().find(|r| r.has(run)) else { return };
-        read.checked = (registry.generation(), sys::today());
-        if let Some(anew) = anew {
-            s.wire.revive(read.number(), anew);
-            read.record.statement_id.n = anew;
-            read.record.at = sys::now();
+    for ((number, checked, scopes, subprocessor), again) in found {
+        if session != Some(subprocessor.as_str()) {
+            return Err(Error::new(
+                Kind::OutsideScope,
+                "this cursor was opened as a sub-processor, which the session no longer is",
+            )
+            .hint("SET ROLE back to it, or open the cursor anew"));
         }
-    });
+        if !again && checked == (shared::generation(), sys::today()) {
+            continue;
+        }
+        if again {
+            super::materialiser::health()?;
+        }
+        let registry = registry::current()?;
+        allowed(&registry, &scopes, &record_of::connection())?;
+        with(|s| {
+            let anew = if again { Some(s.next_number()) } else { None };
+            let Some(read) = s.reads.iter_mut().find(|r| r.number() == number) else { return };
+            read.checked = (registry.generation(), sys::today());
+            if let Some(anew) = anew {
+                s.wire.revive(number, anew);
+                read.record.statement_id.n = anew;
+                read.record.at = sys::now();
+            }
+        });
+    }
     Ok(())
 }
 
@@ -286,9 +287,9 @@ pub fn forget_all() {
     STATE.with(|s| s.borrow_mut().contained.clear());
 }
 
-/// Whether the statement is armed.
+/// Whether the statement is armed, or one inside it was.
 pub fn is_armed(run: Run) -> bool {
-    STATE.with(|s| s.borrow().reads.iter().any(|r| r.has(run)))
+    STATE.with(|s| s.borrow().reads.iter().any(|r| r.concerns(run)))
 }
 
 /// Whether the innermost running statement is armed for this scope. The question of `gate` and `disclose`.

@@ -252,16 +252,15 @@ unsafe fn run_query(desc: *mut pg_sys::QueryDesc, call: compat::Run) {
         run(|| {
             if read {
                 armed::before_run(desc as usize, subprocessor()?.as_deref())?;
-                armed::runs(desc as usize, wire::active_portal());
-                return Ok(());
-            }
-            if !armed::is_contained(desc as usize) {
+            } else if !armed::is_contained(desc as usize) {
                 return Err(Error::new(
                     Kind::OutsideScope,
                     "this cursor was opened before the session became a sub-processor's",
                 )
                 .hint("close it, and open it anew"));
             }
+            // a statement that reads nothing may call a function that does
+            armed::runs(desc as usize, wire::active_portal());
             Ok(())
         });
         let depth = armed::depth();

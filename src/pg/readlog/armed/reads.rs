@@ -84,6 +84,11 @@ impl Read {
         self.runs.iter().any(|(r, _)| *r == run)
     }
 
+    /// Whether this run is armed, or the read is of something inside it.
+    pub fn concerns(&self, run: Run) -> bool {
+        self.root == run || self.has(run)
+    }
+
     /// Whether its record, as it stands, says all that `other` says about what is read, and by whom.
     fn says(&self, other: &Record) -> bool {
         let all = |(mine, theirs): (&Vec<String>, &Vec<String>)| theirs.iter().all(|name| mine.contains(name));
@@ -157,7 +162,7 @@ impl State {
     /// What a run reads leaves through the top-level statement's portal.
     pub fn outlet(&mut self, run: Run) {
         let direct = self.frames.is_empty();
-        for read in self.reads.iter().filter(|r| r.at_the_wire && (r.root == run || r.has(run))) {
+        for read in self.reads.iter().filter(|r| r.at_the_wire && r.concerns(run)) {
             self.wire.outlet(self.top.portal, read.number(), direct, self.top.header);
         }
     }
