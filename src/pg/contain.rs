@@ -87,10 +87,19 @@ fn transaction(kind: pg_sys::TransactionStmtKind::Type) -> TransactionKind {
 /// is served from a store that no executor hook sees.
 unsafe fn fetch(statement: &pg_sys::FetchStmt) -> Result<()> {
     // SAFETY: GetPortalByName gives NULL for an unknown name.
-    let held = unsafe {
+    let (held, stored) = unsafe {
         let portal = pg_sys::GetPortalByName(statement.portalname);
-        !portal.is_null() && (*portal).cursorOptions as u32 & pg_sys::CURSOR_OPT_HOLD != 0
+        let is = |what: &dyn Fn(&pg_sys::PortalData) -> bool| !portal.is_null() && what(&*portal);
+        (
+            is(&|p| p.cursorOptions as u32 & pg_sys::CURSOR_OPT_HOLD != 0),
+            is(&|p| p.strategy != pg_sys::PortalStrategy::PORTAL_ONE_SELECT),
+        )
     };
+    if stored {
+        // its rows come out of a store that no hook sees, through a portal that is not the one they were read by
+        return Err(outside("FETCH from the result of EXECUTE or FETCH is outside the scope of a sub-processor")
+            .hint("fetch from a cursor: DECLARE c CURSOR FOR SELECT …"));
+    }
     contain::statement(if held { &Statement::DeclareCursor { hold: true } } else { &Statement::Fetch })
 }
 

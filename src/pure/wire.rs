@@ -92,19 +92,24 @@ struct Read {
     state: State,
 }
 
-/// Through which portal a read's rows leave.
+/// Through which portal a read's rows leave. It is open until the portal has completed, failed or is gone: until then rows
+/// may come, out of a store, although the executor has ended.
 #[derive(Debug)]
 struct Outlet {
     portal: Portal,
     number: Number,
-    /// The read is the portal's own statement, so that its CommandComplete is the read's.
+    /// The read is the portal's own statement, so that its CommandComplete is the read's, and there is no store.
     direct: bool,
-    /// COPY … HEADER: the first CopyData is no row.
+}
+
+/// What of a COPY is no row.
+#[derive(Debug, Default)]
+struct Copy {
+    portal: Portal,
+    /// HEADER: the first CopyData is to come.
     header: bool,
-    /// COPY … BINARY: the last CopyData is no row.
+    /// BINARY: the last CopyData is a trailer.
     binary: bool,
-    /// PortalSuspended came: rows may come from its store although the executor has ended.
-    suspended: bool,
 }
 
 /// The limits of holding.
@@ -126,8 +131,10 @@ pub struct Wire {
     /// When the first of them was put.
     since: i64,
     last: u8,
-    /// The portal that ran last: messages about a portal's end come when none is active any more.
-    portal: Portal,
+    /// The portal that runs, once it has shown that it does: messages about its end come when none is active any more. A
+    /// portal that sends nothing out of its store does not show itself, and then nobody is told complete.
+    ran: Option<Portal>,
+    copy: Copy,
 }
 
 impl Wire {
@@ -136,9 +143,10 @@ impl Wire {
         self.reads.push(Read { number, counts: Counts::default(), recorded, state: State::Answering });
     }
 
-    /// Whether there is anything to count or to write.
+    /// Whether there is anything to count or to write: also while a COPY runs, whose first message is counted or not before
+    /// anything inside it is read.
     pub fn busy(&self) -> bool {
-        self.reads.iter().any(|r| r.state != State::AtRest)
+        self.copy.portal != 0 || self.reads.iter().any(|r| r.state != State::AtRest)
     }
 
     /// Whether bytes may be put that must not leave yet.
@@ -170,22 +178,33 @@ impl Wire {
         self.reads.iter().any(|r| r.number == number && r.state == State::AtRest)
     }
 
-    /// A statement begins in a portal. What ran in one of that address is over.
+    /// A statement begins in a portal, which need not run yet. What ran in one of that address is over.
     pub fn begin(&mut self, portal: Portal) {
         self.outlets.retain(|o| o.portal != portal);
-        self.portal = portal;
+        self.copy = Copy::default();
     }
 
-    /// A portal goes on.
-    pub fn resume(&mut self, portal: Portal) {
-        self.portal = portal;
+    /// A portal runs.
+    pub fn runs(&mut self, portal: Portal) {
+        self.ran = Some(portal);
     }
 
-    /// The read's rows leave through this portal. `direct`: it is the portal's own statement; `header`: that of a COPY
-    /// with a header line.
-    pub fn outlet(&mut self, portal: Portal, number: Number, direct: bool, header: bool) {
+    /// It runs a COPY, with a header line or without.
+    pub fn copies(&mut self, portal: Portal, header: bool) {
+        self.copy = Copy { portal, header, binary: false };
+    }
+
+    /// The read's rows leave through this portal. `direct`: it is the portal's own statement.
+    pub fn outlet(&mut self, portal: Portal, number: Number, direct: bool) {
         if !self.outlets.iter().any(|o| (o.portal, o.number) == (portal, number)) {
-            self.outlets.push(Outlet { portal, number, direct, header, binary: false, suspended: false });
+            self.outlets.push(Outlet { portal, number, direct });
+        }
+    }
+
+    /// The read's executor runs again: it is not answered after all.
+    pub fn goes_on(&mut self, number: Number) {
+        if let Some(read) = self.reads.iter_mut().find(|r| r.number == number && r.state == State::Answered) {
+            read.state = State::Answering;
         }
     }
 
@@ -230,13 +249,11 @@ impl Wire {
         match kind {
             b'D' | b'd' => self.row(kind, size, active),
             // CopyOutResponse begins with the overall format
-            b'H' if body.first() == Some(&1) => self.through(active).for_each(|o| o.binary = true),
+            b'H' if self.copy.portal == active => self.copy.binary = body.first() == Some(&1),
             b'c' => self.copied(active),
-            b'C' => self.answered(),
-            b's' => {
-                let portal = self.portal;
-                self.through(portal).for_each(|o| o.suspended = true);
-            }
+            b'C' => self.completed(),
+            b's' => self.ran = None,
+            b'E' => self.failed(),
             _ => {}
         }
         if !self.holding() {
@@ -266,10 +283,10 @@ impl Wire {
         let form = |read: &Read| {
             let complete = match read.state {
                 State::Answering => false,
-                State::Answered => true,
+                State::Answered => !self.outlets.iter().any(|o| o.number == read.number),
                 State::AtRest => return None,
                 // rows in a store outlive their executor
-                State::Ended => !self.outlets.iter().any(|o| o.number == read.number && o.suspended && !o.direct),
+                State::Ended => !self.outlets.iter().any(|o| o.number == read.number && !o.direct),
             };
             match (read.recorded, complete) {
                 (false, true) => Some(Form::Exact),
@@ -308,43 +325,47 @@ impl Wire {
         self.outlets.retain(|o| o.number != number);
     }
 
-    fn through(&mut self, portal: Portal) -> impl Iterator<Item = &mut Outlet> {
-        self.outlets.iter_mut().filter(move |o| o.portal == portal)
-    }
-
     fn row(&mut self, kind: u8, size: u64, active: Portal) {
-        self.portal = active;
-        for outlet in self.outlets.iter_mut().filter(|o| o.portal == active) {
+        self.ran = Some(active);
+        let header = kind == b'd' && self.copy.portal == active && std::mem::take(&mut self.copy.header);
+        for outlet in self.outlets.iter().filter(|o| o.portal == active) {
             let Some(read) = self.reads.iter_mut().find(|r| r.number == outlet.number) else { continue };
             read.counts.bytes = read.counts.bytes.saturating_add(size as i64);
-            if kind == b'd' && std::mem::take(&mut outlet.header) {
-                continue;
-            }
-            read.counts.rows = read.counts.rows.saturating_add(1);
+            read.counts.rows = read.counts.rows.saturating_add(i64::from(!header));
         }
     }
 
     /// CopyDone: the trailer of a binary copy went before it.
     fn copied(&mut self, active: Portal) {
-        for outlet in self.outlets.iter().filter(|o| o.portal == active && o.binary) {
+        if self.copy.portal != active || !self.copy.binary {
+            return;
+        }
+        for outlet in self.outlets.iter().filter(|o| o.portal == active) {
             if let Some(read) = self.reads.iter_mut().find(|r| r.number == outlet.number) {
                 read.counts.rows = (read.counts.rows - 1).max(0);
             }
         }
     }
 
-    /// CommandComplete: the statement of the portal that ran last has sent all it has.
-    fn answered(&mut self) {
-        for outlet in self.outlets.iter().filter(|o| o.portal == self.portal && o.direct) {
+    /// CommandComplete: the portal that ran has sent all it has.
+    fn completed(&mut self) {
+        let Some(portal) = self.ran.take() else { return };
+        for outlet in self.outlets.iter().filter(|o| o.portal == portal && o.direct) {
             if let Some(read) = self.reads.iter_mut().find(|r| r.number == outlet.number) {
                 if read.state == State::Answering {
                     read.state = State::Answered;
                 }
             }
         }
-        // another portal may have this address next; one that goes on says so
-        let portal = self.portal;
-        self.outlets.retain(|o| o.portal != portal || o.suspended);
+        self.outlets.retain(|o| o.portal != portal);
+        self.copy = Copy::default();
+    }
+
+    /// ErrorResponse: the portal that ran sends nothing more.
+    fn failed(&mut self) {
+        if let Some(portal) = self.ran.take() {
+            self.outlets.retain(|o| o.portal != portal);
+        }
     }
 }
 
@@ -361,5 +382,7 @@ pub fn fatal(body: &[u8]) -> Option<&str> {
     fatal.then_some(code)
 }
 
+#[cfg(test)]
+mod attacks;
 #[cfg(test)]
 mod tests;

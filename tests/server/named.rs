@@ -52,13 +52,17 @@ fn a_record_tells_what_is_returned_from_what_decides() {
         // a whole row is named, whatever is taken from it
         ("SELECT (v).city FROM v", ALL, ""),
         ("SELECT l.x FROM v, LATERAL (SELECT email || phone AS x) l WHERE l.x > ''", "email phone", "email phone"),
-        ("SELECT f.u FROM v, unnest(ARRAY[city]) f (u)", "city", ""),
+        ("SELECT f.u FROM v, unnest(ARRAY[city]) f (u)", "city", "city"),
         ("SELECT id FROM v LIMIT (SELECT count(*) FROM v WHERE ssn IS NULL)", "id", "ssn"),
         ("VALUES ((SELECT max(pay) FROM v))", "pay", ""),
         // the columns of VALUES are not told apart
         ("SELECT x FROM (VALUES ((SELECT max(pay) FROM v), 1)) t (x, y) WHERE y = 1", "pay", "pay"),
         ("SELECT CASE WHEN id > 3 THEN city END, string_agg(email, '' ORDER BY phone) FROM v GROUP BY id, city", "id city email phone", "id city"),
         ("SELECT 1 FROM v", "", ""),
+        ("SELECT count(*) FROM v, generate_series(1, v.id)", "", "id"),
+        ("WITH RECURSIVE r (a) AS (SELECT pay FROM v UNION ALL SELECT a FROM r WHERE false) SEARCH BREADTH FIRST BY a SET o SELECT o FROM r", "pay", ""),
+        ("WITH RECURSIVE r (a) AS (SELECT pay FROM v UNION ALL SELECT a FROM r WHERE false) CYCLE a SET y USING path SELECT path FROM r", "pay", ""),
+        ("SELECT city FROM v EXCEPT ALL SELECT country FROM v", "country city", "country city"),
         ("COPY (SELECT id FROM v WHERE city = 'Oslo') TO STDOUT", "id", "city"),
         ("BEGIN; DECLARE c CURSOR FOR SELECT id FROM v WHERE city = 'Oslo'; FETCH 1 FROM c; COMMIT", "id", "city"),
         ("PREPARE p AS SELECT id FROM v WHERE city = $1; EXECUTE p('Oslo')", "id", "city"),
@@ -113,6 +117,24 @@ fn plans_that_are_kept_know_what_their_query_said() {
     conn.query("SELECT id FROM acme.customers WHERE pay > 1").ok();
     let log = settled(&cluster, "own", 1);
     assert_eq!((log[0].get("returned"), log[0].get("filtered")), prepared);
+}
+
+#[test]
+fn attack_queries_that_look_alike_and_bodies_that_become_part_of_a_plan() {
+    let cluster = running();
+    cluster.admin("ALTER ROLE acme SET compute_query_id = on");
+    let mut conn = cluster.connect_as("acme", "alike");
+    // what is only sorted by does not count for PostgreSQL's identifier
+    conn.parse("a", "SELECT id, pay FROM acme.customers ORDER BY 2");
+    conn.parse("b", "SELECT id FROM acme.customers ORDER BY pay");
+    conn.bind("", "a", &[]).execute("", 0);
+    conn.sync().ok();
+    assert_eq!(short(&settled(&cluster, "alike", 1)[0], "returned", "acme.customers."), set("id pay"));
+    cluster.admin("CREATE FUNCTION public.all_pay() RETURNS SETOF numeric STABLE LANGUAGE sql AS 'SELECT pay FROM acme.customers'");
+    let mut conn = cluster.connect_as("acme", "inlined");
+    conn.query("SELECT p FROM public.all_pay() p, acme.customers c WHERE c.pay > 0 AND c.id = 1").ok();
+    let log = settled(&cluster, "inlined", 1);
+    assert!(short(&log[0], "returned", "acme.customers.").contains("pay"), "{log:?}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The wire gate: an answer is held until its record is durable, and the record says exactly what was sent, whatever the
 //! protocol makes of it. Rows and bytes are counted here by what came out of the socket.
 
+mod stores;
+
 use crate::cluster::Cluster;
 use crate::fixture::{self, logged, running, settled, Logged, VISIBLE};
 use crate::process::eventually;

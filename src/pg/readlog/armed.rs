@@ -46,10 +46,6 @@ pub enum Frame {
 struct Top {
     /// The portal that its rows leave through.
     portal: Portal,
-    /// Transaction nesting.
-    level: i32,
-    /// It is a COPY with a header line.
-    header: bool,
 }
 
 #[derive(Default)]
@@ -60,6 +56,8 @@ struct State {
     wire: Wire,
     /// Runs that passed containment when they started.
     contained: Vec<Run>,
+    /// Runs that outlived the read they belonged to: a cursor that a function opened and returned.
+    orphans: Vec<Run>,
     statements: u64,
     published: bool,
 }
@@ -81,18 +79,26 @@ fn with<T>(body: impl FnOnce(&mut State) -> T) -> T {
 // ------------------------------------------------------------------------------------------------ frames
 
 /// A statement begins; if it is a top-level one, its rows will leave through this portal.
-pub fn begin(portal: Portal, level: i32) {
+pub fn begin(portal: Portal) {
     with(|s| {
         if s.frames.is_empty() {
-            s.top = Top { portal, level, header: false };
+            s.top = Top { portal };
             s.wire.begin(portal);
         }
     });
 }
 
-/// The top-level statement is a COPY with a header line.
-pub fn copies_with_header() {
-    with(|s| s.top.header = s.frames.is_empty());
+/// A utility command begins, and runs at once. `header`: it is a COPY, with a header line or without.
+pub fn begin_utility(portal: Portal, header: Option<bool>) {
+    begin(portal);
+    with(|s| {
+        if s.frames.is_empty() {
+            s.wire.runs(portal);
+            if let Some(header) = header {
+                s.wire.copies(portal, header);
+            }
+        }
+    });
 }
 
 /// Notes that `frame` starts.
@@ -251,8 +257,9 @@ pub fn runs(run: Run, portal: Portal) {
     with(|s| {
         if s.frames.is_empty() {
             s.top.portal = portal;
-            s.wire.resume(portal);
+            s.wire.runs(portal);
         }
+        s.reads.iter().filter(|r| r.concerns(run)).for_each(|r| s.wire.goes_on(r.number()));
         s.outlet(run);
     });
 }
@@ -278,13 +285,23 @@ pub fn forget(run: Run) -> bool {
         let mut state = s.borrow_mut();
         let before = state.contained.len();
         state.contained.retain(|r| *r != run);
+        state.orphans.retain(|r| *r != run);
         before != state.contained.len()
     })
 }
 
 /// The transaction ended: no run outlives it.
 pub fn forget_all() {
-    STATE.with(|s| s.borrow_mut().contained.clear());
+    STATE.with(|s| {
+        let mut state = s.borrow_mut();
+        state.contained.clear();
+        state.orphans.clear();
+    });
+}
+
+/// Whether the run outlived the read that it belonged to: it has no record any more.
+pub fn is_orphan(run: Run) -> bool {
+    STATE.with(|s| s.borrow().orphans.contains(&run))
 }
 
 /// Whether the statement is armed, or one inside it was.
@@ -327,7 +344,11 @@ pub fn message(kind: u8, body: &[u8], active: Portal) -> Put {
     if kind == b'E' {
         if let Some(sqlstate) = crate::pure::wire::fatal(body) {
             // nothing unwinds: this is the last that the open reads' client hears
-            end_all(&Ended::now(Some(sqlstate.to_string()), Some(Outcome::Terminated)));
+            let how = Ended::now(Some(sqlstate.to_string()), Some(Outcome::Terminated));
+            with(|s| {
+                s.wire.transaction_ends();
+                s.end(|r| r.at_the_wire, &how);
+            });
         }
     }
     // neither busy nor holding changes by a message

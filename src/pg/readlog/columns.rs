@@ -8,14 +8,15 @@
 #![allow(unsafe_code)] // ◆ parse tree nodes
 #![allow(ffi_unwind_calls)] // reason: the walker's callback calls back into the walker, see raw.rs
 
+use super::armed;
 use crate::pg::registry::Registry;
 use crate::pg::sys::{compat, list, raw};
 use pgrx::pg_sys::{self, NodeTag, RTEKind};
 use std::cell::{Cell, RefCell};
-use std::collections::hash_map::DefaultHasher;
+use std::collections::hash_map::RandomState;
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{c_void, CStr};
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher, Hash};
 use std::rc::Rc;
 
 /// A column of a scoped view: the view's OID, and the number; 0 is the whole row.
@@ -30,6 +31,8 @@ pub struct Use {
     pub filtered: BTreeSet<Column>,
     /// Whatever the query names.
     pub named: BTreeSet<Column>,
+    /// It does more than was seen.
+    unknown: bool,
 }
 
 /// Most queries to remember; then all is forgotten, and learned anew where a query is analysed again.
@@ -39,6 +42,9 @@ const STEPS: u32 = 100_000;
 
 thread_local! {
     static USES: RefCell<HashMap<u64, Rc<Use>>> = RefCell::new(HashMap::new());
+    static INLINED: Cell<bool> = const { Cell::new(false) };
+    /// Random keys: nobody makes two queries that look the same.
+    static KEYS: RandomState = RandomState::new();
 }
 
 /// 18 made identifiers signed.
@@ -52,7 +58,35 @@ macro_rules! identifier {
 
 /// What is known of the query that a plan was made of.
 pub fn of(plan: &pg_sys::PlannedStmt) -> Option<Rc<Use>> {
-    USES.with(|u| u.borrow().get(&identifier!(plan.queryId)).cloned())
+    USES.with(|u| u.borrow().get(&identifier!(plan.queryId)).filter(|u| !u.unknown).cloned())
+}
+
+/// A query was analysed while another was planned: its body becomes part of that one's plan, and the columns it reads are
+/// not what that one says. True since the last call.
+pub fn was_inlined() -> bool {
+    INLINED.with(|i| i.replace(false))
+}
+
+/// What was found about this plan's query is not all that it does.
+pub fn distrust(plan: &pg_sys::PlannedStmt) {
+    keep(identifier!(plan.queryId), Use { unknown: true, ..Use::default() });
+}
+
+/// Keeps what was found. PostgreSQL's identifiers are the same for queries that differ in what is only sorted by: then what
+/// was found about either is true of both.
+fn keep(identifier: u64, mut found: Use) {
+    USES.with(|u| {
+        let mut uses = u.borrow_mut();
+        if let Some(other) = uses.get(&identifier) {
+            found.returned.extend(&other.returned);
+            found.filtered.extend(&other.filtered);
+            found.named.extend(&other.named);
+            found.unknown |= other.unknown;
+        } else if uses.len() >= MOST {
+            uses.clear();
+        }
+        uses.insert(identifier, Rc::new(found));
+    });
 }
 
 /// Looks at a query of a sub-processor, and gives it an identifier if it has none.
@@ -62,27 +96,24 @@ pub fn of(plan: &pg_sys::PlannedStmt) -> Option<Rc<Use>> {
 pub unsafe fn note(query: *mut pg_sys::Query, registry: &Registry) {
     let work = Work { registry, named: RefCell::default(), left: Cell::new(STEPS) };
     // SAFETY: as the caller promises.
-    let Some(shape) = (unsafe { work.query(query, None) }) else { return };
+    let shape = unsafe { work.query(query, None) };
     let named = work.named.take();
-    if named.is_empty() {
+    if named.is_empty() && shape.is_some() {
         return;
     }
-    let found = Use { returned: shape.returned(), filtered: shape.filtered, named };
+    if armed::innermost() == Some(armed::Frame::Planner) {
+        INLINED.with(|i| i.set(true));
+    }
+    let found = match shape {
+        Some(shape) => Use { returned: shape.returned(), filtered: shape.filtered, named, unknown: false },
+        None => Use { unknown: true, ..Use::default() },
+    };
     // SAFETY: as the caller promises.
     unsafe {
         if (*query).queryId == 0 {
-            let mut hasher = DefaultHasher::new();
-            found.hash(&mut hasher);
-            (*query).queryId = hasher.finish().max(1) as _;
+            (*query).queryId = KEYS.with(|keys| keys.hash_one(&found)).max(1) as _;
         }
-        let identifier = identifier!((*query).queryId);
-        USES.with(|u| {
-            let mut uses = u.borrow_mut();
-            if uses.len() >= MOST && !uses.contains_key(&identifier) {
-                uses.clear();
-            }
-            uses.insert(identifier, Rc::new(found));
-        });
+        keep(identifier!((*query).queryId), found);
     }
 }
 
@@ -105,14 +136,15 @@ impl Shape {
     fn output(&self, number: i16) -> Set {
         match usize::try_from(number) {
             Ok(0) => self.returned(),
-            Ok(n) => self.outputs.get(n - 1).cloned().unwrap_or_default(),
+            // SEARCH and CYCLE add columns that are made of any of the others
+            Ok(n) => self.outputs.get(n - 1).cloned().unwrap_or_else(|| self.returned()),
             Err(_) => Set::new(),
         }
     }
 }
 
 /// What an expression is made of, and what decided inside it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Parts {
     values: Set,
     filters: Set,
@@ -137,6 +169,7 @@ struct Level<'a> {
     around: Option<&'a Level<'a>>,
     with: RefCell<HashMap<Vec<u8>, Shape>>,
     subqueries: RefCell<HashMap<usize, Rc<Shape>>>,
+    functions: RefCell<HashMap<usize, Parts>>,
 }
 
 impl<'a> Level<'a> {
@@ -172,6 +205,7 @@ impl Work<'_> {
                 around,
                 with: RefCell::default(),
                 subqueries: RefCell::default(),
+                functions: RefCell::default(),
             };
             let mut shape = Shape::default();
             for cte in list::<pg_sys::CommonTableExpr>(q.cteList) {
@@ -181,7 +215,9 @@ impl Work<'_> {
                 match (**table).rtekind {
                     RTEKind::RTE_SUBQUERY => shape.filtered.extend(self.subquery(&level, i)?.filtered.iter().copied()),
                     RTEKind::RTE_RELATION | RTEKind::RTE_CTE | RTEKind::RTE_JOIN => {}
-                    _ => shape.filtered.extend(self.made_of(&level, *table)?.filters),
+                    RTEKind::RTE_VALUES => shape.filtered.extend(self.made_of(&level, i)?.filters),
+                    // how many rows a function gives can be the value that it is given
+                    _ => shape.filtered.extend(self.made_of(&level, i)?.all()),
                 }
             }
             let deciding = [q.jointree.cast::<pg_sys::Node>(), q.havingQual, q.limitOffset, q.limitCount];
@@ -263,7 +299,7 @@ impl Work<'_> {
             let operation = &*node.cast::<pg_sys::SetOperationStmt>();
             self.set_operation(level, operation.larg, shape)?;
             self.set_operation(level, operation.rarg, shape)?;
-            if !operation.all {
+            if !operation.all || operation.op != pg_sys::SetOperation::SETOP_UNION {
                 shape.filtered.extend(shape.returned());
             }
             Some(())
@@ -279,7 +315,9 @@ impl Work<'_> {
         self.step()?;
         // SAFETY: as `query`.
         unsafe {
-            for leaf in leaves(node) {
+            let leaves = leaves(node);
+            self.left.set(self.left.get().checked_sub(leaves.len() as u32)?);
+            for leaf in leaves {
                 if (*leaf).type_ == NodeTag::T_Var {
                     let var = &*leaf.cast::<pg_sys::Var>();
                     let level = level.up(var.varlevelsup)?;
@@ -327,7 +365,7 @@ impl Work<'_> {
                 RTEKind::RTE_JOIN => self.one_of(level, (*entry).joinaliasvars, number),
                 _ => match compat::group_expressions(entry) {
                     Some(expressions) => self.one_of(level, expressions, number),
-                    None => self.made_of(level, entry),
+                    None => self.made_of(level, place),
                 },
             }
         }
@@ -350,8 +388,12 @@ impl Work<'_> {
     }
 
     /// A function, VALUES or XMLTABLE in FROM: any column of it is made of all that it is given.
-    unsafe fn made_of(&self, level: &Level<'_>, entry: *mut pg_sys::RangeTblEntry) -> Option<Parts> {
+    unsafe fn made_of(&self, level: &Level<'_>, table: usize) -> Option<Parts> {
+        if let Some(parts) = level.functions.borrow().get(&table) {
+            return Some(parts.clone());
+        }
         let mut parts = Parts::default();
+        let entry = *level.tables.get(table)?;
         // SAFETY: as `query`.
         unsafe {
             for function in list::<pg_sys::RangeTblFunction>((*entry).functions) {
@@ -360,12 +402,13 @@ impl Work<'_> {
             parts.add(self.parts(level, (*entry).tablefunc.cast())?);
             parts.add(self.parts(level, (*entry).values_lists.cast())?);
         }
+        level.functions.borrow_mut().insert(table, parts.clone());
         Some(parts)
     }
 }
 
 /// The columns and sub-selects in an expression, without what is inside the latter.
-unsafe fn leaves(node: *mut pg_sys::Node) -> Vec<*mut pg_sys::Node> {
+pub(super) unsafe fn leaves(node: *mut pg_sys::Node) -> Vec<*mut pg_sys::Node> {
     unsafe extern "C-unwind" fn walk(node: *mut pg_sys::Node, found: *mut c_void) -> bool {
         if node.is_null() {
             return false;
@@ -385,29 +428,4 @@ unsafe fn leaves(node: *mut pg_sys::Node) -> Vec<*mut pg_sys::Node> {
     // SAFETY: the walk ends before `found` is used again; the callback's frames own nothing.
     unsafe { raw::guarded(|| walk(node, context)) };
     found
-}
-
-/// The columns that a scope's row filter reads, by number in the base relation: the conditions of the inner view.
-///
-/// # Safety
-/// Inside a transaction; `view` is a view that the caller holds a lock on.
-pub unsafe fn of_filter(view: pg_sys::Oid) -> Vec<i16> {
-    // SAFETY: the relation is opened, looked at and closed; the rule's query lives in its cache entry until then.
-    unsafe {
-        let relation = pg_sys::try_relation_open(view, pg_sys::AccessShareLock as i32);
-        if relation.is_null() {
-            return Vec::new();
-        }
-        let query = pg_sys::get_view_query(relation);
-        let quals = if (*query).jointree.is_null() { std::ptr::null_mut() } else { (*(*query).jointree).quals };
-        let mut numbers: Vec<i16> = leaves(quals)
-            .into_iter()
-            .filter(|node| (**node).type_ == NodeTag::T_Var)
-            .map(|node| (*node.cast::<pg_sys::Var>()).varattno)
-            .collect();
-        pg_sys::relation_close(relation, pg_sys::NoLock as i32);
-        numbers.sort_unstable();
-        numbers.dedup();
-        numbers
-    }
 }

@@ -139,11 +139,15 @@ unsafe extern "C-unwind" fn planner(
             return next(query, text, options, params);
         }
         run(|| lookup::before_planning(query));
-        armed::begin(0, pg_sys::GetCurrentTransactionNestLevel());
+        armed::begin(0);
         let depth = armed::depth();
         armed::enter(Frame::Planner);
+        let before = columns::was_inlined();
         let plan = raw::with_cleanup(|| next(query, text, options, params), |_| armed::cut(depth));
         armed::leave();
+        if columns::was_inlined() || before {
+            columns::distrust(&*plan);
+        }
         plan
     }
 }
@@ -181,7 +185,7 @@ unsafe extern "C-unwind" fn executor_start(desc: *mut pg_sys::QueryDesc, flags: 
         if identity::known_other() || !watched() {
             return next(desc, flags);
         }
-        armed::begin(wire::active_portal(), pg_sys::GetCurrentTransactionNestLevel());
+        armed::begin(wire::active_portal());
         run(|| {
             start(desc, flags)?;
             armed::contain(desc as usize);
@@ -252,6 +256,12 @@ unsafe fn run_query(desc: *mut pg_sys::QueryDesc, call: compat::Run) {
         run(|| {
             if read {
                 armed::before_run(desc as usize, subprocessor()?.as_deref())?;
+            } else if armed::is_orphan(desc as usize) {
+                return Err(Error::new(
+                    Kind::LogUnavailable,
+                    "the read that opened this cursor is over, and its record written",
+                )
+                .hint("declare the cursor itself: DECLARE c CURSOR FOR SELECT …"));
             } else if !armed::is_contained(desc as usize) {
                 return Err(Error::new(
                     Kind::OutsideScope,
@@ -310,10 +320,12 @@ unsafe extern "C-unwind" fn utility(
         let contained = !identity::known_other() && watched();
         if contained {
             run(|| contain::utility((*pstmt).utilityStmt));
-            armed::begin(wire::active_portal(), pg_sys::GetCurrentTransactionNestLevel());
-            if copies_with_header((*pstmt).utilityStmt) {
-                armed::copies_with_header();
+            let header = copies((*pstmt).utilityStmt);
+            if header.is_some() {
+                // its header leaves before anything is read; where the gate cannot be, arming finds out
+                let _ = wire::install();
             }
+            armed::begin_utility(wire::active_portal(), header);
         }
         if !contained && !defines {
             return next(pstmt, text, read_only, context, params, env, dest, completion);
@@ -346,21 +358,22 @@ unsafe extern "C-unwind" fn utility(
     }
 }
 
-/// Whether a statement is a COPY whose first line names the columns; only where that is what it says, since what it means
-/// otherwise is for COPY to refuse.
-unsafe fn copies_with_header(node: *mut pg_sys::Node) -> bool {
+/// Whether a COPY's first line names the columns, `None` for other statements; only where that is what it says, since what
+/// it means otherwise is for COPY to refuse.
+unsafe fn copies(node: *mut pg_sys::Node) -> Option<bool> {
     // SAFETY: the tag says which struct the node is; the list holds DefElems.
     unsafe {
         if (*node).type_ != pg_sys::NodeTag::T_CopyStmt {
-            return false;
+            return None;
         }
         let options = list::<pg_sys::DefElem>((*node.cast::<pg_sys::CopyStmt>()).options);
-        options.into_iter().filter(|option| CStr::from_ptr((**option).defname) == c"header").any(|option| {
+        let mut header = options.into_iter().filter(|option| CStr::from_ptr((**option).defname) == c"header");
+        Some(header.any(|option| {
             (*option).arg.is_null()
                 || run(|| Ok(CStr::from_ptr(raw::guarded(|| pg_sys::defGetString(option)))))
                     .to_str()
                     .is_ok_and(|text| ["true", "on", "1"].iter().any(|yes| yes.eq_ignore_ascii_case(text)))
-        })
+        }))
     }
 }
 

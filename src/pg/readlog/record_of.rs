@@ -55,7 +55,7 @@ pub unsafe fn facts(registry: &Registry, accesses: &[Access], known: Option<&Use
             facts.scopes.push(scope.id);
             facts.views.push(view.clone());
             // SAFETY: the statement holds locks on what it reads.
-            for number in unsafe { columns::of_filter(scope.inner_view) } {
+            for number in unsafe { of_filter(scope.inner_view) } {
                 if let Some(name) = column_name(scope.relation, number) {
                     add(&mut facts.base_columns, &format!("{table}.{name}"));
                 }
@@ -221,4 +221,29 @@ unsafe fn text(pointer: *const std::ffi::c_char) -> String {
     }
     // SAFETY: the caller's pointer is a NUL-terminated string.
     unsafe { CStr::from_ptr(pointer).to_string_lossy().into_owned() }
+}
+
+/// The columns that a scope's row filter reads, by number in the base relation: the conditions of the inner view.
+///
+/// # Safety
+/// Inside a transaction; `view` is a view that the caller holds a lock on.
+unsafe fn of_filter(view: pg_sys::Oid) -> Vec<i16> {
+    // SAFETY: the relation is opened, looked at and closed; the rule's query lives in its cache entry until then.
+    unsafe {
+        let relation = pg_sys::try_relation_open(view, pg_sys::AccessShareLock as i32);
+        if relation.is_null() {
+            return Vec::new();
+        }
+        let query = pg_sys::get_view_query(relation);
+        let quals = if (*query).jointree.is_null() { std::ptr::null_mut() } else { (*(*query).jointree).quals };
+        let mut numbers: Vec<i16> = columns::leaves(quals)
+            .into_iter()
+            .filter(|node| (**node).type_ == pg_sys::NodeTag::T_Var)
+            .map(|node| (*node.cast::<pg_sys::Var>()).varattno)
+            .collect();
+        pg_sys::relation_close(relation, pg_sys::NoLock as i32);
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
 }

@@ -2,21 +2,22 @@ use super::*;
 
 const LIMITS: Limits = Limits { bytes: 1000, time: 1_000_000 };
 
-fn put(wire: &mut Wire, kind: u8, length: usize, active: Portal) -> Put {
+pub(super) fn put(wire: &mut Wire, kind: u8, length: usize, active: Portal) -> Put {
     wire.put(kind, &vec![0; length], active, || 0, LIMITS)
 }
 
 /// A read that is its portal's own statement.
-fn direct(portal: Portal, number: Number) -> Wire {
+pub(super) fn direct(portal: Portal, number: Number) -> Wire {
     let mut wire = Wire::default();
     wire.begin(portal);
     wire.read(number, false);
-    wire.outlet(portal, number, true, false);
+    wire.outlet(portal, number, true);
+    wire.runs(portal);
     wire
 }
 
 /// Writes what is due, as the pg half does.
-fn settle(wire: &mut Wire) -> Vec<(Number, Form, i64)> {
+pub(super) fn settle(wire: &mut Wire) -> Vec<(Number, Form, i64)> {
     let due = wire.due();
     for (number, form, _) in &due {
         wire.settled(*number, *form);
@@ -127,7 +128,7 @@ fn rows_that_come_out_of_a_store_after_the_executor_ended_are_counted() {
     let mut wire = Wire::default();
     wire.begin(7);
     wire.read(1, false);
-    wire.outlet(7, 1, false, false);
+    wire.outlet(7, 1, false);
     wire.end(1);
     put(&mut wire, b'D', 10, 7);
     put(&mut wire, b's', 0, 0);
@@ -135,23 +136,28 @@ fn rows_that_come_out_of_a_store_after_the_executor_ended_are_counted() {
     assert_eq!(settle(&mut wire), [(1, Form::Open, 1)]);
     put(&mut wire, b'D', 10, 7);
     put(&mut wire, b'D', 10, 7);
+    // another portal's completion is not this one's
+    wire.begin(8);
+    wire.runs(8);
     put(&mut wire, b'C', 10, 0);
-    assert_eq!(settle(&mut wire), [], "not before its portal is gone");
-    wire.begin(7);
-    assert_eq!(settle(&mut wire), [(1, Form::Final, 3)]);
+    assert_eq!(settle(&mut wire), []);
+    put(&mut wire, b'D', 10, 7);
+    put(&mut wire, b'C', 10, 0);
+    assert_eq!(settle(&mut wire), [(1, Form::Final, 4)]);
 }
 
 #[test]
 fn a_cursor_is_one_read_however_often_it_is_fetched_from() {
     let mut wire = Wire::default();
     wire.begin(7); // DECLARE
+    wire.runs(7);
     wire.read(1, false);
-    wire.outlet(7, 1, false, false);
+    wire.outlet(7, 1, false);
     put(&mut wire, b'C', 10, 0);
     assert_eq!(settle(&mut wire), [(1, Form::Open, 0)]);
     for (portal, rows) in [(8, 3), (9, 2), (8, 1)] {
         wire.begin(portal);
-        wire.outlet(portal, 1, false, false);
+        wire.outlet(portal, 1, false);
         (0..rows).for_each(|_| assert_eq!(put(&mut wire, b'D', 10, portal), Put::Pass));
         put(&mut wire, b'C', 10, 0);
         assert_eq!(settle(&mut wire), []);
@@ -170,9 +176,10 @@ fn an_answered_portal_is_on_record_and_begins_anew_when_it_goes_on() {
     // FETCH BACKWARD from the portal of an extended query
     wire.begin(8);
     wire.revive(1, 2);
-    wire.outlet(8, 2, false, false);
+    wire.outlet(8, 2, false);
     assert!(wire.busy() && wire.holding());
     assert_eq!(put(&mut wire, b'D', 10, 8), Put::Hold);
+    put(&mut wire, b'C', 10, 0);
     wire.end(2);
     assert_eq!(settle(&mut wire), [(2, Form::Exact, 1)]);
 }
@@ -196,7 +203,7 @@ fn the_completion_of_another_portal_answers_nothing() {
     put(&mut wire, b'D', 10, 8);
     put(&mut wire, b'C', 10, 0);
     assert_eq!(settle(&mut wire), [(1, Form::Open, 1)]);
-    wire.resume(7);
+    wire.runs(7);
     put(&mut wire, b'C', 10, 0);
     assert_eq!(settle(&mut wire), [(1, Form::Final, 1)]);
 }
@@ -209,13 +216,16 @@ fn a_header_line_and_a_binary_trailer_are_no_rows() {
         let mut wire = Wire::default();
         wire.begin(7);
         wire.read(1, false);
-        wire.outlet(7, 1, false, header);
+        wire.runs(7);
+        wire.copies(7, header);
+        wire.outlet(7, 1, false);
         wire.put(b'H', &[u8::from(binary), 0, 0], 7, || 0, LIMITS);
         (0..messages).for_each(|_| {
             put(&mut wire, b'd', 10, 7);
         });
         put(&mut wire, b'c', 0, 7);
         wire.end(1);
+        put(&mut wire, b'C', 0, 0);
         assert_eq!(wire.due(), [(1, Form::Exact, Counts { rows, bytes: messages * 15 })], "{header} {binary}");
     }
 }
@@ -225,7 +235,7 @@ fn a_binary_copy_that_fails_has_no_trailer() {
     let mut wire = Wire::default();
     wire.begin(7);
     wire.read(1, false);
-    wire.outlet(7, 1, false, false);
+    wire.outlet(7, 1, false);
     wire.put(b'H', &[1, 0, 0], 7, || 0, LIMITS);
     put(&mut wire, b'd', 10, 7);
     put(&mut wire, b'E', 10, 0);
@@ -237,11 +247,12 @@ fn several_reads_of_one_answer_count_what_it_sent() {
     // a statement of its own, and a function in it that reads as somebody else
     let mut wire = direct(7, 1);
     wire.read(2, false);
-    wire.outlet(7, 2, false, false);
-    wire.outlet(7, 2, false, false);
+    wire.outlet(7, 2, false);
+    wire.outlet(7, 2, false);
     put(&mut wire, b'D', 10, 7);
     wire.end(1);
     wire.end(2);
+    put(&mut wire, b'C', 10, 0);
     assert_eq!(settle(&mut wire), [(1, Form::Exact, 1), (2, Form::Exact, 1)]);
 }
 
@@ -250,7 +261,7 @@ fn a_read_on_record_from_the_start_holds_nothing() {
     let mut wire = Wire::default();
     wire.begin(7);
     wire.read(1, true);
-    wire.outlet(7, 1, true, false);
+    wire.outlet(7, 1, true);
     assert!(wire.busy() && !wire.holding() && wire.is_recorded(1));
     assert_eq!(put(&mut wire, b'D', 10, 7), Put::Pass);
     wire.end(1);
@@ -296,7 +307,7 @@ fn no_order_of_events_lets_an_unrecorded_byte_out() {
                     if recorded_already {
                         recorded.insert(next, (true, 0));
                     }
-                    wire.outlet(portal, next, random(2) == 0, false);
+                    wire.outlet(portal, next, random(2) == 0);
                     portal_of.push((portal, next));
                     next += 1;
                     false
@@ -335,8 +346,8 @@ fn no_order_of_events_lets_an_unrecorded_byte_out() {
                         continue; // an executor that ended sends nothing
                     }
                     buffer.push(number);
-                    wire.resume(portal);
-                    wire.outlet(portal, number, random(2) == 0, false);
+                    wire.runs(portal);
+                    wire.outlet(portal, number, random(2) == 0);
                     match put(&mut wire, b'D', random(400) as usize, portal) {
                         Put::Pass => true,
                         Put::Hold => false,

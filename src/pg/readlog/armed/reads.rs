@@ -150,8 +150,10 @@ impl State {
     pub fn add(&mut self, mut read: Read) {
         let Some((run, _)) = read.runs.first().copied() else { return };
         read.root = self.root_of(run);
-        // the error of a statement inside may be caught, and what it read be told by the statement outside
-        read.level = self.top.level;
+        if read.root != run {
+            // the error of a statement inside may be caught, and what it read be told by the statement outside
+            read.level = 1;
+        }
         if read.at_the_wire {
             self.wire.read(read.number(), false);
         }
@@ -163,19 +165,20 @@ impl State {
     pub fn outlet(&mut self, run: Run) {
         let direct = self.frames.is_empty();
         for read in self.reads.iter().filter(|r| r.at_the_wire && r.concerns(run)) {
-            self.wire.outlet(self.top.portal, read.number(), direct, self.top.header);
+            self.wire.outlet(self.top.portal, read.number(), direct);
         }
     }
 
     /// Ends reads.
     pub fn end(&mut self, which: impl Fn(&Read) -> bool, how: &Ended) {
-        let wire = &mut self.wire;
+        let (wire, orphans) = (&mut self.wire, &mut self.orphans);
         self.reads.retain_mut(|read| {
             if !which(read) || read.ended.is_some() {
                 return true;
             }
             read.ended = Some(how.clone());
-            // the addresses may be another run's next
+            // the addresses may be another run's next; what goes on without its read must not
+            orphans.extend(read.runs.iter().map(|(run, _)| *run).filter(|run| *run != read.root));
             read.runs.clear();
             read.root = 0;
             // one that was answered and recorded has nothing left to say
