@@ -159,15 +159,6 @@ impl Wire {
         self.reads.iter().filter(|r| !r.recorded && r.state != State::AtRest).count()
     }
 
-    /// Bytes that are held.
-    pub fn held(&self) -> u64 {
-        if self.holding() {
-            self.held
-        } else {
-            0
-        }
-    }
-
     /// Whether a durable record names the read.
     pub fn is_recorded(&self, number: Number) -> bool {
         self.reads.iter().any(|r| r.number == number && r.recorded)
@@ -198,13 +189,6 @@ impl Wire {
     pub fn outlet(&mut self, portal: Portal, number: Number, direct: bool) {
         if !self.outlets.iter().any(|o| (o.portal, o.number) == (portal, number)) {
             self.outlets.push(Outlet { portal, number, direct });
-        }
-    }
-
-    /// The read's executor runs again: it is not answered after all.
-    pub fn goes_on(&mut self, number: Number) {
-        if let Some(read) = self.reads.iter_mut().find(|r| r.number == number && r.state == State::Answered) {
-            read.state = State::Answering;
         }
     }
 
@@ -363,6 +347,7 @@ impl Wire {
 
     /// ErrorResponse: the portal that ran sends nothing more.
     fn failed(&mut self) {
+        self.copy = Copy::default();
         if let Some(portal) = self.ran.take() {
             self.outlets.retain(|o| o.portal != portal);
         }

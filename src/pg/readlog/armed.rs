@@ -41,17 +41,11 @@ pub enum Frame {
     Utility,
 }
 
-/// The top-level statement.
-#[derive(Clone, Copy, Default)]
-struct Top {
-    /// The portal that its rows leave through.
-    portal: Portal,
-}
-
 #[derive(Default)]
 struct State {
     frames: Vec<Frame>,
-    top: Top,
+    /// The portal that the top-level statement's rows leave through.
+    portal: Portal,
     reads: Vec<Read>,
     wire: Wire,
     /// Runs that passed containment when they started.
@@ -82,7 +76,7 @@ fn with<T>(body: impl FnOnce(&mut State) -> T) -> T {
 pub fn begin(portal: Portal) {
     with(|s| {
         if s.frames.is_empty() {
-            s.top = Top { portal };
+            s.portal = portal;
             s.wire.begin(portal);
         }
     });
@@ -256,10 +250,9 @@ pub fn before_run(run: Run, session: Option<&str>) -> Result<()> {
 pub fn runs(run: Run, portal: Portal) {
     with(|s| {
         if s.frames.is_empty() {
-            s.top.portal = portal;
+            s.portal = portal;
             s.wire.runs(portal);
         }
-        s.reads.iter().filter(|r| r.concerns(run)).for_each(|r| s.wire.goes_on(r.number()));
         s.outlet(run);
     });
 }

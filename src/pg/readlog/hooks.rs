@@ -11,7 +11,7 @@ use crate::pg::encrypted::{advice, ddl, search};
 use crate::pg::error::{run, unpacked};
 use crate::pg::gate::lookup;
 use crate::pg::sys::{compat, list, raw};
-use crate::pg::{contain, registry};
+use crate::pg::{contain, gucs, registry};
 use crate::pure::error::{Error, Kind, Result};
 use armed::Frame;
 use pgrx::pg_sys;
@@ -321,7 +321,7 @@ unsafe extern "C-unwind" fn utility(
         if contained {
             run(|| contain::utility((*pstmt).utilityStmt));
             let header = copies((*pstmt).utilityStmt);
-            if header.is_some() {
+            if header.is_some() && gucs::release() == gucs::Release::Wire {
                 // its header leaves before anything is read; where the gate cannot be, arming finds out
                 let _ = wire::install();
             }

@@ -61,7 +61,6 @@ fn attack_an_answered_read_that_goes_on_is_not_closed() {
     put(&mut wire, b'D', 10, 7);
     put(&mut wire, b'C', 10, 0);
     wire.runs(7);
-    wire.goes_on(1);
     wire.outlet(7, 1, true);
     put(&mut wire, b'D', 10, 7);
     assert_eq!(settle(&mut wire), [(1, Form::Open, 2)]);

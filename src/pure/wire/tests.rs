@@ -45,11 +45,11 @@ fn a_small_answer_is_one_record() {
     wire.end(1);
     assert_eq!(put(&mut wire, b'C', 10, 0), Put::Hold);
     assert_eq!(put(&mut wire, b'Z', 1, 0), Put::Hold);
-    assert_eq!(wire.held(), 25 + 45 + 15 + 6);
+    assert_eq!(wire.held, 25 + 45 + 15 + 6);
     assert_eq!(wire.flush(0, LIMITS), Flush::Settle { durable: true });
     assert_eq!(wire.due(), [(1, Form::Exact, Counts { rows: 3, bytes: 45 })]);
     settle(&mut wire);
-    assert!(!wire.busy() && wire.held() == 0);
+    assert!(!wire.busy() && wire.held == 0);
     assert_eq!(put(&mut wire, b'D', 5000, 7), Put::Pass);
 }
 

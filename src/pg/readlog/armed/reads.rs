@@ -165,7 +165,7 @@ impl State {
     pub fn outlet(&mut self, run: Run) {
         let direct = self.frames.is_empty();
         for read in self.reads.iter().filter(|r| r.at_the_wire && r.concerns(run)) {
-            self.wire.outlet(self.top.portal, read.number(), direct);
+            self.wire.outlet(self.portal, read.number(), direct);
         }
     }
 
