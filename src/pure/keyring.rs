@@ -5,6 +5,7 @@
 //!    │                    seal  ─ HKDF pg_airlock/seal/1  ▶ SealKey     match ─ pg_airlock/match/1 ▶ MatchKey
 //!    │                    mask  ─ pg_airlock/mask/1 ‖ mask ‖ domain ▶ RuleKey
 //!    │                    log   ─ pg_airlock/log/1 ▶ LogKey, pg_airlock/chain/1 ▶ ChainKey
+//!    │                    subject ─ pg_airlock/subject/1 ‖ domain ▶ SubjectKey
 //!    └─ HKDF pg_airlock/check/1 ▶ check value, pg_airlock/catalog/1 ▶ CatalogKey
 //! ```
 //!
@@ -21,7 +22,7 @@ use crate::pure::error::{Error, Kind, Result};
 mod derived;
 
 pub(in crate::pure) use derived::{item_len, put_item};
-pub use derived::{CatalogKey, ChainKey, LogKey, MaskKey, MatchKey, RuleKey, SealKey};
+pub use derived::{CatalogKey, ChainKey, LogKey, MaskKey, MatchKey, RuleKey, SealKey, SubjectKey};
 
 use derived::{derive, MacKey};
 
@@ -105,6 +106,8 @@ pub enum Use {
     Mask,
     /// seals and chains the read log
     Log,
+    /// names data subjects in the read log, one version per epoch
+    Subject,
 }
 
 impl Use {
@@ -115,12 +118,13 @@ impl Use {
             Use::Match => "match",
             Use::Mask => "mask",
             Use::Log => "log",
+            Use::Subject => "subject",
         }
     }
 
     /// The use of that word, if there is one.
     pub fn from_label(label: &str) -> Option<Self> {
-        [Use::Seal, Use::Match, Use::Mask, Use::Log].into_iter().find(|usage| usage.label() == label)
+        [Use::Seal, Use::Match, Use::Mask, Use::Log, Use::Subject].into_iter().find(|usage| usage.label() == label)
     }
 }
 
@@ -353,7 +357,7 @@ mod tests {
 
     #[test]
     fn labels_read_back() {
-        for usage in [Use::Seal, Use::Match, Use::Mask, Use::Log] {
+        for usage in [Use::Seal, Use::Match, Use::Mask, Use::Log, Use::Subject] {
             assert_eq!(Use::from_label(usage.label()), Some(usage));
         }
         for state in [VersionState::Active, VersionState::DecryptOnly, VersionState::Retired, VersionState::Destroyed] {

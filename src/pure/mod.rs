@@ -23,6 +23,7 @@ pub mod plaintext;
 pub mod record;
 pub mod scope;
 pub mod seam;
+pub mod subjects;
 pub mod subprocessor;
 pub mod tag;
 pub mod wire;

@@ -1,16 +1,19 @@
 //! The read record: what is known about one read, its bytes, and the sealed payload that travels in the WAL.
 //!
 //! `record  = deterministic CBOR map (RFC 8949 section 4.2): small integer keys ascending, absent members left out`
-//! `payload = version(1) | log key version(4, BE) | nonce(24) | XAES-256-GCM(log key, nonce, aad, record)`
+//! `message = record | private part | subject part`, each part only where the record has its hash
+//! `payload = version(1) | log key version(4, BE) | nonce(24) | XAES-256-GCM(log key, nonce, aad, message)`
 //! `aad     = "airlock" | version(1) | log key version(4, BE) | database oid(4, BE) | system identifier(8, BE)`
 //!
 //! Decoding is strict: whatever would not be written byte for byte the same is refused, so a record has one encoding
 //! and its hash in the chain is the hash of what it says.
 
 mod codec;
+mod parts;
 mod payload;
 
 pub use codec::{decode, encode};
+pub use parts::{hash, join, split, Parts};
 pub use payload::{check_size, key_version, open, seal};
 
 /// Newest version of the record, member 0 of the map. A new member or kind is a new version; old versions stay readable,
@@ -196,6 +199,11 @@ pub struct Record {
     pub duration_us: Option<i64>,
     /// Text of a finding or of a configuration change.
     pub detail: Option<String>,
+    /// SHA-256 of its private part: the constants that were taken out of the statement, and its parameters. The chain
+    /// covers the hash, so the part itself can be erased. Since version 2.
+    pub private: Option<[u8; 32]>,
+    /// SHA-256 of its subject part ([`crate::pure::subjects`]). Since version 2.
+    pub subjects: Option<[u8; 32]>,
 }
 
 impl Record {
@@ -216,7 +224,8 @@ impl Record {
     fn version(&self) -> u8 {
         let new = matches!(self.kind, RecordKind::Exact | RecordKind::Open);
         let lists = [&self.returned, &self.filtered, &self.base_columns];
-        if new || lists.iter().any(|list| !list.is_empty()) {
+        let parts = self.private.is_some() || self.subjects.is_some();
+        if new || parts || lists.iter().any(|list| !list.is_empty()) {
             2
         } else {
             1
@@ -251,6 +260,8 @@ impl Record {
             bytes_sent: None,
             duration_us: None,
             detail: None,
+            private: None,
+            subjects: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use siphasher::sip::SipHasher24;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -96,6 +97,38 @@ impl ChainKey {
     /// HMAC-SHA-256 of the concatenated parts, for `chain`.
     pub fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
         self.0.mac(parts)
+    }
+}
+
+/// Names data subjects in the log, in one epoch and one domain: HKDF `pg_airlock/subject/1`, then the domain prefixed by its
+/// length; 32 bytes for tokens, 16 for filters. Without it nobody can tell who a token is of.
+pub struct SubjectKey {
+    token: MacKey,
+    filter: Zeroizing<[u8; 16]>,
+}
+
+impl SubjectKey {
+    /// From an epoch's secret.
+    pub fn derive(secret: &Secret, domain: &str) -> Self {
+        let mut name = Vec::with_capacity(4 + domain.len());
+        put_item(&mut name, domain.as_bytes());
+        let both: Zeroizing<[u8; 48]> = derive(secret, &[b"pg_airlock/subject/1", &name]);
+        let (mut token, mut filter) = (Zeroizing::new([0; 32]), Zeroizing::new([0; 16]));
+        token.copy_from_slice(&both[..32]);
+        filter.copy_from_slice(&both[32..]);
+        SubjectKey { token: MacKey::new(&token), filter }
+    }
+
+    /// The token of a canonical form: the first 16 bytes of its HMAC-SHA-256.
+    pub fn token(&self, person: &[u8]) -> [u8; 16] {
+        let mut token = [0; 16];
+        token.copy_from_slice(&self.token.mac(&[person])[..16]);
+        token
+    }
+
+    /// The hash of a canonical form for filters: SipHash-2-4.
+    pub fn hash(&self, person: &[u8]) -> u64 {
+        SipHasher24::new_with_key(&self.filter).hash(person)
     }
 }
 
@@ -215,12 +248,13 @@ mod tests {
     #[test]
     fn every_label_gives_another_key() {
         let secret = Secret::new([11; 32]);
-        let labels: [&[u8]; 9] = [
+        let labels: [&[u8]; 10] = [
             b"pg_airlock/seal/1",
             b"pg_airlock/match/1",
             b"pg_airlock/mask/1",
             b"pg_airlock/log/1",
             b"pg_airlock/chain/1",
+            b"pg_airlock/subject/1",
             b"pg_airlock/check/1",
             b"pg_airlock/commit/1",
             b"pg_airlock/wrap/1",

@@ -18,7 +18,8 @@ fn write(r: &Record) -> Written<Vec<u8>> {
     let counts = [&r.rows_sent, &r.bytes_sent, &r.duration_us];
     let present = texts.iter().filter(|m| m.is_some()).count() + counts.iter().filter(|m| m.is_some()).count();
     let lists = [&r.returned, &r.filtered, &r.base_columns].iter().filter(|l| !l.is_empty()).count();
-    let members = 14 + present + usize::from(r.outcome.is_some()) + lists;
+    let hashes = [&r.private, &r.subjects].iter().filter(|h| h.is_some()).count();
+    let members = 14 + present + usize::from(r.outcome.is_some()) + lists + hashes;
 
     let mut e = Encoder::new(Vec::with_capacity(512 + r.statement.len()));
     e.map(members as u64)?;
@@ -53,6 +54,11 @@ fn write(r: &Record) -> Written<Vec<u8>> {
             write_list(&mut e, key, list)?;
         }
     }
+    for (key, hash) in [(26, &r.private), (27, &r.subjects)] {
+        if let Some(hash) = hash {
+            e.u8(key)?.bytes(hash)?;
+        }
+    }
     Ok(e.into_writer())
 }
 
@@ -82,6 +88,14 @@ fn write_list(e: &mut Encoder<Vec<u8>>, key: u8, items: &[String]) -> Written<()
 ///
 /// Errors: `Unsupported` for another version; `Corrupt` for anything that [`encode`] would not write exactly so.
 pub fn decode(bytes: &[u8]) -> Result<Record> {
+    match decode_first(bytes)? {
+        (record, length) if length == bytes.len() => Ok(record),
+        _ => Err(not_canonical()),
+    }
+}
+
+/// The record that these bytes begin with, and its length.
+pub(super) fn decode_first(bytes: &[u8]) -> Result<(Record, usize)> {
     let mut d = Decoder::new(bytes);
     let members = d.map().map_err(malformed)?.ok_or_else(not_canonical)?;
     if d.u8().map_err(malformed)? != 0 {
@@ -97,11 +111,11 @@ pub fn decode(bytes: &[u8]) -> Result<Record> {
     for _ in 1..members {
         read_member(&mut d, &mut record)?;
     }
-    // Order, repeats, missing members, long forms, trailing bytes: all show as another encoding of the same record.
-    if d.position() != bytes.len() || encode(&record) != bytes {
+    // Order, repeats, missing members, long forms: all show as another encoding of the same record.
+    if bytes.get(..d.position()) != Some(&encode(&record)[..]) {
         return Err(not_canonical());
     }
-    Ok(record)
+    Ok((record, d.position()))
 }
 
 fn read_member(d: &mut Decoder<'_>, r: &mut Record) -> Result<()> {
@@ -131,6 +145,8 @@ fn read_member(d: &mut Decoder<'_>, r: &mut Record) -> Result<()> {
         23 => r.returned = read_list(d)?,
         24 => r.filtered = read_list(d)?,
         25 => r.base_columns = read_list(d)?,
+        26 => r.private = Some(read_hash(d)?),
+        27 => r.subjects = Some(read_hash(d)?),
         _ => return Err(not_canonical()),
     }
     Ok(())
@@ -150,6 +166,10 @@ fn read_text(d: &mut Decoder<'_>) -> Result<String> {
     d.str().map(str::to_owned).map_err(malformed)
 }
 
+fn read_hash(d: &mut Decoder<'_>) -> Result<[u8; 32]> {
+    d.bytes().map_err(malformed)?.try_into().map_err(|_| not_canonical())
+}
+
 fn read_list(d: &mut Decoder<'_>) -> Result<Vec<String>> {
     let count = d.array().map_err(malformed)?.ok_or_else(not_canonical)?;
     // No capacity from the count: it is not to be believed before the items are there.
@@ -161,11 +181,11 @@ fn read_list(d: &mut Decoder<'_>) -> Result<Vec<String>> {
 }
 
 // The decoder's own text is dropped: it may quote what it found.
-fn malformed(_: minicbor::decode::Error) -> Error {
+pub(super) fn malformed(_: minicbor::decode::Error) -> Error {
     Error::new(Kind::Corrupt, "read record is malformed").hint("Run SELECT * FROM airlock.verify_log().")
 }
 
-fn not_canonical() -> Error {
+pub(super) fn not_canonical() -> Error {
     Error::new(Kind::Corrupt, "read record is not in its one canonical form")
         .hint("Run SELECT * FROM airlock.verify_log().")
 }
