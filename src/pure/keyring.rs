@@ -4,7 +4,7 @@
 //! root key ── wraps ──▶ secrets of 32 random bytes, in versions
 //!    │                    seal  ─ HKDF pg_airlock/seal/1  ▶ SealKey     match ─ pg_airlock/match/1 ▶ MatchKey
 //!    │                    mask  ─ pg_airlock/mask/1 ‖ mask ‖ domain ▶ RuleKey
-//!    │                    log   ─ pg_airlock/log/1 ▶ LogKey, pg_airlock/chain/1 ▶ ChainKey
+//!    │                    log   ─ pg_airlock/log/1 ▶ LogKey, pg_airlock/chain/1 ▶ ChainKey, pg_airlock/private/1 ▶ PrivateKey
 //!    │                    subject ─ pg_airlock/subject/1 ‖ domain ▶ SubjectKey
 //!    └─ HKDF pg_airlock/check/1 ▶ check value, pg_airlock/catalog/1 ▶ CatalogKey
 //! ```
@@ -22,7 +22,7 @@ use crate::pure::error::{Error, Kind, Result};
 mod derived;
 
 pub(in crate::pure) use derived::{item_len, put_item};
-pub use derived::{CatalogKey, ChainKey, LogKey, MaskKey, MatchKey, RuleKey, SealKey, SubjectKey};
+pub use derived::{CatalogKey, ChainKey, LogKey, MaskKey, MatchKey, PrivateKey, RuleKey, SealKey, SubjectKey};
 
 use derived::{derive, MacKey};
 

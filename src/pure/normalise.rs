@@ -10,15 +10,26 @@
 /// Total, linear in the length of `sql`, and idempotent. A plain literal in which a backslash stands before a quote ends
 /// in one place or another by `standard_conforming_strings`, which the reader may set: the rest goes with it.
 pub fn normalise(sql: &str, max: usize) -> String {
-    let mut out = Output::new(max);
+    apart(sql, max).0
+}
+
+/// As [`normalise`], and the constants apart, as they were written, in the order of their `?`. Where the text is cut off,
+/// so are they.
+pub fn apart(sql: &str, max: usize) -> (String, Vec<String>) {
+    let (mut out, mut constants) = (Output::new(max), Vec::new());
     let mut scanner = Scanner { sql, bytes: sql.as_bytes(), at: 0 };
-    while let Some(token) = scanner.next_token() {
+    loop {
+        let start = scanner.at;
+        let Some(token) = scanner.next_token() else { break };
+        if matches!(token, Token::Constant | Token::Rest) {
+            constants.push(scanner.text(start).to_string());
+        }
         out.push(token);
         if out.is_full() {
             break;
         }
     }
-    out.finish()
+    (out.finish(), constants)
 }
 
 /// What the scanner found.
@@ -298,6 +309,15 @@ fn is_name(b: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn constants_are_kept_apart_in_their_order() {
+        let (text, constants) = apart("SELECT a, 1 FROM t WHERE b = 'x''y' -- 'no'\n AND c = $1 AND d IN (-2.5, E'\\n')", 200);
+        assert_eq!(text, "SELECT a, ? FROM t WHERE b = ? AND c = $1 AND d IN (-?, ?)");
+        assert_eq!(constants, ["1", "'x''y'", "2.5", "E'\\n'"]);
+        // one that takes the rest with it holds the rest
+        assert_eq!(apart("SELECT 'a\\' OR 'b'", 200).1, ["'a\\' OR 'b'"]);
+    }
 
     fn n(sql: &str) -> String {
         normalise(sql, 8192)

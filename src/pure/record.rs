@@ -11,6 +11,7 @@
 mod codec;
 mod parts;
 mod payload;
+pub mod private;
 
 pub use codec::{decode, encode};
 pub use parts::{hash, join, split, Parts};

@@ -100,6 +100,21 @@ impl ChainKey {
     }
 }
 
+/// Seals the private parts of read records, HKDF `pg_airlock/private/1`.
+pub struct PrivateKey(XaesKey);
+
+impl PrivateKey {
+    /// From a version of the log secret.
+    pub fn derive(secret: &Secret) -> Self {
+        PrivateKey(XaesKey::new(&derive(secret, &[b"pg_airlock/private/1"])))
+    }
+
+    /// The cipher, for `record`.
+    pub(in crate::pure) fn cipher(&self) -> &XaesKey {
+        &self.0
+    }
+}
+
 /// Names data subjects in the log, in one epoch and one domain: HKDF `pg_airlock/subject/1`, then the domain prefixed by its
 /// length; 32 bytes for tokens, 16 for filters. Without it nobody can tell who a token is of.
 pub struct SubjectKey {
@@ -248,13 +263,14 @@ mod tests {
     #[test]
     fn every_label_gives_another_key() {
         let secret = Secret::new([11; 32]);
-        let labels: [&[u8]; 10] = [
+        let labels: [&[u8]; 11] = [
             b"pg_airlock/seal/1",
             b"pg_airlock/match/1",
             b"pg_airlock/mask/1",
             b"pg_airlock/log/1",
             b"pg_airlock/chain/1",
             b"pg_airlock/subject/1",
+            b"pg_airlock/private/1",
             b"pg_airlock/check/1",
             b"pg_airlock/commit/1",
             b"pg_airlock/wrap/1",
