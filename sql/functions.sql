@@ -135,6 +135,14 @@ CREATE FUNCTION airlock.mask_bucket(value double precision, step numeric) RETURN
 -- records in WAL that the materialiser has not reached yet, as seen from this query's own cursor row
 CREATE FUNCTION airlock.unsettled_records() RETURNS SETOF airlock_catalog.read_record
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 10 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_unsettled_records';
+-- who read a person's rows: the values of the relation's subject columns, or of its primary key, in the order of the table
+CREATE FUNCTION airlock.who_saw(relation regclass, VARIADIC subject text[], OUT logged_at timestamptz, OUT subprocessor text,
+    OUT columns text[], OUT purpose text, OUT certainty text, OUT id bigint, OUT views text[], OUT login_role text) RETURNS SETOF record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_who_saw';
+CREATE FUNCTION airlock.rotate_subject_key() RETURNS integer
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_rotate_subject_key';
+CREATE FUNCTION airlock.destroy_subject_key(epoch integer) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_destroy_subject_key';
 CREATE FUNCTION airlock.verify_log(OUT ok boolean, OUT checked bigint, OUT first_bad_id bigint, OUT message text) RETURNS SETOF record
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_verify_log';
 CREATE FUNCTION airlock.doctor(OUT severity text, OUT "check" text, OUT object text, OUT message text, OUT fix text) RETURNS SETOF record

@@ -127,9 +127,61 @@ CREATE FUNCTION airlock.bind_row() RETURNS trigger
 CREATE FUNCTION airlock.disclose(rule integer, value "any", result anyelement, VARIADIC bound "any") RETURNS anyelement
   STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose';
 
--- columns that reach a result, that decide which rows do, and those of tables beneath
+-- columns that reach a result, that decide which rows do, and those of tables beneath; hashes of what is kept apart; scopes
 ALTER TABLE airlock_catalog.read_record ADD COLUMN returned text[] NOT NULL DEFAULT '{}', ADD COLUMN filtered text[] NOT NULL DEFAULT '{}',
-  ADD COLUMN base_columns text[] NOT NULL DEFAULT '{}';
+  ADD COLUMN base_columns text[] NOT NULL DEFAULT '{}', ADD COLUMN private bytea, ADD COLUMN subjects bytea,
+  ADD COLUMN scopes integer[] NOT NULL DEFAULT '{}';
+-- few rows where answers are recorded as they leave
+CREATE INDEX read_record_beginnings ON airlock_catalog.read_record (id) WHERE kind IN ('intent', 'open');
+
+-- data subjects: what a scope's subject stands for, a key for their names, whom each read touched
+ALTER TABLE airlock_catalog.scope ADD COLUMN subject_domains text[] NOT NULL DEFAULT '{}';
+ALTER TABLE airlock_catalog.key_version DROP CONSTRAINT key_version_use_check;
+ALTER TABLE airlock_catalog.key_version ADD CONSTRAINT key_version_use_check CHECK (use IN ('seal', 'match', 'mask', 'log', 'subject'));
+-- constants and parameters of a read's statement, encrypted (src/pure/record/private.rs)
+CREATE TABLE airlock_catalog.read_private (
+  id     bigint PRIMARY KEY,              -- of the read_record
+  sealed bytea NOT NULL
+);
+
+-- data subjects whose rows a read touched, by scope (src/pure/subjects.rs)
+CREATE TABLE airlock_catalog.read_subject (
+  id             bigint NOT NULL,         -- of the read_record
+  scope          integer NOT NULL,
+  domain         text,                    -- NULL: the scope declares no subject
+  epoch          integer NOT NULL,
+  seen           bigint NOT NULL,
+  scanned        bigint NOT NULL,
+  anybody        boolean NOT NULL,
+  tokens         uuid[] NOT NULL,         -- of those seen, then of those scanned only
+  listed         integer NOT NULL,        -- how many of them were seen
+  seen_filter    bytea[] NOT NULL,
+  scanned_filter bytea[] NOT NULL,
+  salt           bytea NOT NULL,
+  PRIMARY KEY (id, scope)
+);
+CREATE INDEX read_subject_tokens ON airlock_catalog.read_subject USING gin (tokens);
+CREATE INDEX read_subject_domain ON airlock_catalog.read_subject (domain, epoch);
+-- those that have to be looked into one by one
+CREATE INDEX read_subject_filters ON airlock_catalog.read_subject (domain, epoch) WHERE seen_filter <> '{}' OR scanned_filter <> '{}';
+CREATE INDEX read_subject_anybody ON airlock_catalog.read_subject (scope) WHERE anybody;
+
+SELECT pg_catalog.pg_extension_config_dump('airlock_catalog.read_private'::pg_catalog.regclass, '');
+SELECT pg_catalog.pg_extension_config_dump('airlock_catalog.read_subject'::pg_catalog.regclass, '');
+-- who read a person's rows: the values of the relation's subject columns, or of its primary key, in the order of the table
+CREATE FUNCTION airlock.who_saw(relation regclass, VARIADIC subject text[], OUT logged_at timestamptz, OUT subprocessor text,
+    OUT columns text[], OUT purpose text, OUT certainty text, OUT id bigint, OUT views text[], OUT login_role text) RETURNS SETOF record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_who_saw';
+CREATE FUNCTION airlock.rotate_subject_key() RETURNS integer
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_rotate_subject_key';
+CREATE FUNCTION airlock.destroy_subject_key(epoch integer) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_destroy_subject_key';
+-- epochs of the read log, each with a key of its own for the names of data subjects
+CREATE VIEW airlock.subject_epochs AS
+SELECT v.version AS epoch, CASE v.state WHEN 'active' THEN 'present' WHEN 'destroyed' THEN 'forgotten' ELSE 'kept' END AS state,
+       v.activated_at AS since, v.retired_at AS forgotten_at
+  FROM airlock_catalog.key_version v WHERE v.use = 'subject'
+ ORDER BY v.version;
 
 -- the access log: records written at the wire
 CREATE OR REPLACE VIEW airlock.access_log AS
@@ -278,15 +330,15 @@ GRANT EXECUTE ON FUNCTION
   airlock.create_key(text, text, integer, text), airlock.grant_decrypt(text, regrole), airlock.revoke_decrypt(text, regrole),
   airlock.grant_match(text, regrole), airlock.revoke_match(text, regrole),
   airlock.rotate_key(text), airlock.retire_key_version(text, integer, integer), airlock.destroy_key_version(text, integer, integer),
-  airlock.lock(), airlock.unlock(),
+  airlock.lock(), airlock.unlock(), airlock.rotate_subject_key(), airlock.destroy_subject_key(integer),
   airlock.create_subprocessor(text, regrole, text, text, text[], date, text[], boolean, jsonb), airlock.alter_subprocessor(text, jsonb),
   airlock.suspend(text, text), airlock.resume(text, text), airlock.terminate(text, text),
   airlock.create_scope(text, regclass, jsonb, text, text[], text[], name), airlock.replace_scope(text, regclass, jsonb, text, text[], text[], name),
   airlock.preview_scope(text, regclass, jsonb, text, text[], text[], name), airlock.drop_scope(text, regclass)
   TO airlock_admin;
 GRANT EXECUTE ON FUNCTION airlock.doctor(), airlock.version() TO airlock_admin, airlock_auditor;
-GRANT EXECUTE ON FUNCTION airlock.verify_log(), airlock.unsettled_records() TO airlock_auditor;
-GRANT SELECT ON airlock.keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks TO airlock_admin, airlock_auditor;
+GRANT EXECUTE ON FUNCTION airlock.verify_log(), airlock.unsettled_records(), airlock.who_saw(regclass, text[]) TO airlock_auditor;
+GRANT SELECT ON airlock.keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks, airlock.subject_epochs TO airlock_admin, airlock_auditor;
 GRANT SELECT ON airlock.access_log TO airlock_auditor;
 -- shows each reader what is its own
 GRANT SELECT ON airlock.progress TO PUBLIC;

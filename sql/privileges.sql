@@ -37,15 +37,15 @@ GRANT EXECUTE ON FUNCTION
   airlock.create_key(text, text, integer, text), airlock.grant_decrypt(text, regrole), airlock.revoke_decrypt(text, regrole),
   airlock.grant_match(text, regrole), airlock.revoke_match(text, regrole),
   airlock.rotate_key(text), airlock.retire_key_version(text, integer, integer), airlock.destroy_key_version(text, integer, integer),
-  airlock.lock(), airlock.unlock(),
+  airlock.lock(), airlock.unlock(), airlock.rotate_subject_key(), airlock.destroy_subject_key(integer),
   airlock.create_subprocessor(text, regrole, text, text, text[], date, text[], boolean, jsonb), airlock.alter_subprocessor(text, jsonb),
   airlock.suspend(text, text), airlock.resume(text, text), airlock.terminate(text, text),
   airlock.create_scope(text, regclass, jsonb, text, text[], text[], name), airlock.replace_scope(text, regclass, jsonb, text, text[], text[], name),
   airlock.preview_scope(text, regclass, jsonb, text, text[], text[], name), airlock.drop_scope(text, regclass)
   TO airlock_admin;
 GRANT EXECUTE ON FUNCTION airlock.doctor(), airlock.version() TO airlock_admin, airlock_auditor;
-GRANT EXECUTE ON FUNCTION airlock.verify_log(), airlock.unsettled_records() TO airlock_auditor;
-GRANT SELECT ON airlock.keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks TO airlock_admin, airlock_auditor;
+GRANT EXECUTE ON FUNCTION airlock.verify_log(), airlock.unsettled_records(), airlock.who_saw(regclass, text[]) TO airlock_auditor;
+GRANT SELECT ON airlock.keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks, airlock.subject_epochs TO airlock_admin, airlock_auditor;
 GRANT SELECT ON airlock.access_log TO airlock_auditor;
 -- shows each reader what is its own
 GRANT SELECT ON airlock.progress TO PUBLIC;

@@ -21,11 +21,12 @@ CREATE TABLE airlock_catalog.key (
   normalise      text NOT NULL DEFAULT 'none' CHECK (normalise IN ('none', 'lower', 'digits'))
 );
 
--- use: seal and match belong to a key, mask to a sub-processor, log to the extension; owner is that object's uuid
+-- use: seal and match belong to a key, mask to a sub-processor, log and subject to the extension; owner is that object's
+-- uuid. A version of the subject key is an epoch of the read log
 CREATE TABLE airlock_catalog.key_version (
   version_id      integer PRIMARY KEY,
   owner           uuid NOT NULL,
-  use             text NOT NULL CHECK (use IN ('seal', 'match', 'mask', 'log')),
+  use             text NOT NULL CHECK (use IN ('seal', 'match', 'mask', 'log', 'subject')),
   version         integer NOT NULL,
   wrapped         bytea,
   root_generation integer NOT NULL,
@@ -94,7 +95,9 @@ CREATE TABLE airlock_catalog.scope (
   created_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
   created_by   text NOT NULL DEFAULT SESSION_USER,
   dropped_at   timestamptz,
-  dropped_by   text
+  dropped_by   text,
+  -- what each subject column stands for: the root of its foreign keys
+  subject_domains text[] NOT NULL DEFAULT '{}'
 );
 CREATE UNIQUE INDEX scope_one_exposure ON airlock_catalog.scope (subprocessor, relation) WHERE dropped_at IS NULL;
 
@@ -146,13 +149,47 @@ CREATE TABLE airlock_catalog.read_record (
   -- columns that reach the result; that decide which rows do; the base relations' beneath
   returned         text[] NOT NULL DEFAULT '{}',
   filtered         text[] NOT NULL DEFAULT '{}',
-  base_columns     text[] NOT NULL DEFAULT '{}'
+  base_columns     text[] NOT NULL DEFAULT '{}',
+  -- SHA-256 of the parts that are kept apart, in read_private and read_subject
+  private          bytea,
+  subjects         bytea,
+  scopes           integer[] NOT NULL DEFAULT '{}'
 );
 CREATE INDEX read_record_statement ON airlock_catalog.read_record (backend_start, backend_pid, statement_no);
 CREATE INDEX read_record_time ON airlock_catalog.read_record USING brin (logged_at);
 CREATE INDEX read_record_subprocessor ON airlock_catalog.read_record (subprocessor, logged_at);
+-- few rows where answers are recorded as they leave
+CREATE INDEX read_record_beginnings ON airlock_catalog.read_record (id) WHERE kind IN ('intent', 'open');
 -- few rows: where the log begins and goes on, and what should not be in it
 CREATE INDEX read_record_notes ON airlock_catalog.read_record (id) WHERE kind IN ('configuration', 'finding');
+
+-- constants and parameters of a read's statement, encrypted (src/pure/record/private.rs)
+CREATE TABLE airlock_catalog.read_private (
+  id     bigint PRIMARY KEY,              -- of the read_record
+  sealed bytea NOT NULL
+);
+
+-- data subjects whose rows a read touched, by scope (src/pure/subjects.rs)
+CREATE TABLE airlock_catalog.read_subject (
+  id             bigint NOT NULL,         -- of the read_record
+  scope          integer NOT NULL,
+  domain         text,                    -- NULL: the scope declares no subject
+  epoch          integer NOT NULL,
+  seen           bigint NOT NULL,
+  scanned        bigint NOT NULL,
+  anybody        boolean NOT NULL,
+  tokens         uuid[] NOT NULL,         -- of those seen, then of those scanned only
+  listed         integer NOT NULL,        -- how many of them were seen
+  seen_filter    bytea[] NOT NULL,
+  scanned_filter bytea[] NOT NULL,
+  salt           bytea NOT NULL,
+  PRIMARY KEY (id, scope)
+);
+CREATE INDEX read_subject_tokens ON airlock_catalog.read_subject USING gin (tokens);
+CREATE INDEX read_subject_domain ON airlock_catalog.read_subject (domain, epoch);
+-- those that have to be looked into one by one
+CREATE INDEX read_subject_filters ON airlock_catalog.read_subject (domain, epoch) WHERE seen_filter <> '{}' OR scanned_filter <> '{}';
+CREATE INDEX read_subject_anybody ON airlock_catalog.read_subject (scope) WHERE anybody;
 
 CREATE TABLE airlock_catalog.log_cursor (
   "only"            boolean PRIMARY KEY DEFAULT true CHECK ("only"),
@@ -191,7 +228,7 @@ DECLARE
   t pg_catalog.text;
 BEGIN
   FOREACH t IN ARRAY ARRAY['root_key', 'key', 'key_version', 'encrypted_column', 'key_grant', 'subprocessor',
-      'subprocessor_id_seq', 'scope', 'scope_id_seq', 'rule', 'rule_id_seq', 'read_record', 'job'] LOOP
+      'subprocessor_id_seq', 'scope', 'scope_id_seq', 'rule', 'rule_id_seq', 'read_record', 'read_private', 'read_subject', 'job'] LOOP
     PERFORM pg_catalog.pg_extension_config_dump(('airlock_catalog.' OPERATOR(pg_catalog.||) t)::pg_catalog.regclass, '');
   END LOOP;
 END

@@ -72,6 +72,13 @@ SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting
         AND u.backend_start = i.backend_start AND u.backend_pid = i.backend_pid AND u.statement_no = i.statement_no
  WHERE i.kind IN ('exact', 'intent', 'open', 'denied');
 
+-- epochs of the read log, each with a key of its own for the names of data subjects
+CREATE VIEW airlock.subject_epochs AS
+SELECT v.version AS epoch, CASE v.state WHEN 'active' THEN 'present' WHEN 'destroyed' THEN 'forgotten' ELSE 'kept' END AS state,
+       v.activated_at AS since, v.retired_at AS forgotten_at
+  FROM airlock_catalog.key_version v WHERE v.use = 'subject'
+ ORDER BY v.version;
+
 -- fields by recipient; reads are counted from settled records
 CREATE VIEW airlock.field_access AS
 SELECT s.name AS subprocessor, c.relation, r.column_name AS "column", CASE WHEN r.mask IS NULL THEN 'clear' ELSE 'masked' END AS exposure,

@@ -40,6 +40,29 @@ pub struct Scope {
     pub inner_view: pg_sys::Oid,
     /// Purposes it is limited to; empty for all of the contract.
     pub purposes: Vec<String>,
+    /// Whom its rows are about, where it says so.
+    pub subject: Option<Subject>,
+}
+
+/// The data subject of a scope's rows.
+pub struct Subject {
+    /// What its values stand for, the same in all tables that refer to the same persons.
+    pub domain: String,
+    /// Its columns, in the order of what they stand for.
+    pub columns: Vec<String>,
+}
+
+impl Subject {
+    /// From the scope's row. `None` where it declares none, or 0.1.0 stored it, which did not say what it stands for.
+    pub fn new(columns: Vec<String>, domains: Vec<String>) -> Option<Subject> {
+        if columns.is_empty() || columns.len() != domains.len() {
+            return None;
+        }
+        let mut both: Vec<(String, String)> = domains.into_iter().zip(columns).collect();
+        both.sort();
+        let (domains, columns): (Vec<String>, Vec<String>) = both.into_iter().unzip();
+        Some(Subject { domain: domains.join(","), columns })
+    }
 }
 
 /// A rule that is in force.
@@ -145,7 +168,9 @@ fn load(generation: (u64, u64)) -> Result<Registry> {
         let id = row.need("id")?;
         let purposes = row.texts("purposes");
         let relation = row.need("relation")?;
-        registry.scopes.insert(id, Rc::new(Scope { id, subprocessor, relation, view, inner_view, purposes }));
+        let subject = Subject::new(row.texts("subject"), row.texts("subject_domains"));
+        let scope = Scope { id, subprocessor, relation, view, inner_view, purposes, subject };
+        registry.scopes.insert(id, Rc::new(scope));
         registry.views.insert(view.to_u32(), id);
         Ok(())
     })?;

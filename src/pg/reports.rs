@@ -3,6 +3,7 @@
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
 mod verify;
+mod who_saw;
 
 use crate::pg::keys::{ring, root};
 use crate::pg::readlog::materialiser::{spi, Batch, Cursor, Row};
@@ -36,6 +37,22 @@ sql_function!(
 );
 
 sql_function!(
+    /// `airlock.who_saw(relation regclass, VARIADIC subject text[], OUT logged_at, subprocessor, columns, purpose, certainty, id, views,
+    /// login_role)`: every read that touched a data subject's rows, in whatever table refers to it by foreign keys, and every
+    /// read that may have. `subject` are the values of the relation's subject columns (of its primary key, where no scope
+    /// declares any), in the order of the table. Misses none that the log still has.
+    ///
+    /// Errors: `22023` another number of values than columns; `0A000` columns that cannot tell persons apart; `AL001` the keys
+    /// are locked; whatever the columns' types say of a value.
+    airlock_who_saw,
+    |args| {
+        let relation = args.need(0, "relation")?;
+        let subject: Vec<Option<String>> = args.need(1, "subject")?;
+        sys::return_set(args, who_saw::who_saw(relation, subject)?)
+    }
+);
+
+sql_function!(
     /// `airlock.mask_properties()`: what each mask declares of itself.
     airlock_mask_properties,
     |args| {
@@ -61,25 +78,36 @@ fn may_read_log() -> Result<()> {
 }
 
 fn unsettled() -> Result<Vec<sys::Row>> {
+    let Some((last_id, batch)) = pending()? else { return Ok(Vec::new()) };
+    let mut rows = Vec::with_capacity(batch.records.len());
+    for (id, (record, _)) in (last_id + 1..).zip(batch.records) {
+        let values = Row { id, record, hash: None }.values()?;
+        rows.push(values.iter().map(|v| v.datum().map(|d| d.sans_lifetime())).collect());
+    }
+    Ok(rows)
+}
+
+/// What WAL holds behind the cursor row that this query sees, and the last id before it.
+fn pending() -> Result<Option<(i64, Batch)>> {
     if !shared::preloaded() {
         return Err(root::not_preloaded());
     }
     if wal::in_recovery() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let (_, keys) = match ring::log_key(None) {
         // nothing was ever sealed
-        Err(_) if Cursor::as_seen()?.is_none() => return Ok(Vec::new()),
+        Err(_) if Cursor::as_seen()?.is_none() => return Ok(None),
         other => other?,
     };
-    let Some(cursor) = Cursor::as_seen()? else { return Ok(Vec::new()) };
+    let Some(cursor) = Cursor::as_seen()? else { return Ok(None) };
     if let Some(gap) = cursor.misfit(&keys.1) {
         error::notice(
             Error::new(Kind::LogUnavailable, "records that are not in the table yet cannot be shown")
                 .detail(gap)
                 .hint("see SELECT * FROM airlock.doctor()"),
         );
-        return Ok(Vec::new());
+        return Ok(None);
     }
     // what this session itself has read and not sent yet
     armed::settle(true)?;
@@ -89,13 +117,7 @@ fn unsettled() -> Result<Vec<sys::Row>> {
         wal::flush_always(newest);
     }
     if wal::flushed() <= cursor.lsn {
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    let batch = Batch::read(cursor.lsn, false)?;
-    let mut rows = Vec::with_capacity(batch.records.len());
-    for (id, record) in (cursor.last_id + 1..).zip(batch.records) {
-        let values = Row { id, record, hash: None }.values()?;
-        rows.push(values.iter().map(|v| v.datum().map(|d| d.sans_lifetime())).collect());
-    }
-    Ok(rows)
+    Ok(Some((cursor.last_id, Batch::read(cursor.lsn, false)?)))
 }

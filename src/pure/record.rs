@@ -205,6 +205,8 @@ pub struct Record {
     pub private: Option<[u8; 32]>,
     /// SHA-256 of its subject part ([`crate::pure::subjects`]). Since version 2.
     pub subjects: Option<[u8; 32]>,
+    /// Numbers of the scopes that are read. Since version 2.
+    pub scopes: Vec<i32>,
 }
 
 impl Record {
@@ -217,6 +219,7 @@ impl Record {
             returned: Vec::new(),
             filtered: Vec::new(),
             base_columns: Vec::new(),
+            scopes: Vec::new(),
             ..self
         }
     }
@@ -225,7 +228,7 @@ impl Record {
     fn version(&self) -> u8 {
         let new = matches!(self.kind, RecordKind::Exact | RecordKind::Open);
         let lists = [&self.returned, &self.filtered, &self.base_columns];
-        let parts = self.private.is_some() || self.subjects.is_some();
+        let parts = self.private.is_some() || self.subjects.is_some() || !self.scopes.is_empty();
         if new || parts || lists.iter().any(|list| !list.is_empty()) {
             2
         } else {
@@ -263,6 +266,7 @@ impl Record {
             detail: None,
             private: None,
             subjects: None,
+            scopes: Vec::new(),
         }
     }
 }

@@ -43,6 +43,7 @@ mod search;
 mod sentinel;
 mod standby;
 mod statements;
+mod subjects;
 mod switched;
 mod tls;
 mod upgrade;

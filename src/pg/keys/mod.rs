@@ -3,6 +3,7 @@
 
 mod command;
 pub mod entropy;
+pub mod epochs;
 pub mod life;
 pub mod memory;
 mod proof;

@@ -2,6 +2,7 @@
 //! (and so zeroized) whenever the shared generation moves.
 
 mod load;
+pub mod subjects;
 
 use super::memory::Locked;
 use super::{entropy, root};
@@ -10,7 +11,8 @@ use crate::pg::sys::role_name;
 use crate::pure::envelope::CarrierKey;
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::{
-    commitment, unwrap, ChainKey, LogKey, MaskKey, MatchKey, SealKey, Secret, Use, VersionState, Wrapping,
+    commitment, unwrap, ChainKey, LogKey, MaskKey, MatchKey, PrivateKey, SealKey, Secret, SubjectKey, Use, VersionState,
+    Wrapping,
 };
 use crate::pure::name::literal;
 use crate::pure::plaintext::PlainType;
@@ -24,6 +26,8 @@ pub mod versions;
 
 /// The owner of the log key's versions: a fixed uuid, there is one log in a database.
 pub const LOG_OWNER: [u8; 16] = *b"pg_airlock/log/1";
+/// The owner of the subject key's versions, the log's epochs.
+pub const SUBJECT_OWNER: [u8; 16] = *b"pg_airlock/subj1";
 
 /// A data encryption key as the catalog describes it.
 pub struct KeyInfo {
@@ -73,8 +77,8 @@ pub struct SealVersion {
     pub seal: Locked<SealKey>,
 }
 
-/// The log key and the chain key of a version.
-pub type LogKeys = Locked<(LogKey, ChainKey)>;
+/// The log key, the chain key and the key of private parts, of a version.
+pub type LogKeys = Locked<(LogKey, ChainKey, PrivateKey)>;
 
 #[derive(Default)]
 struct Ring {
@@ -89,6 +93,7 @@ struct Ring {
     matches: HashMap<i32, Rc<Locked<MatchKey>>>,
     masks: HashMap<([u8; 16], u32), Rc<Locked<MaskKey>>>,
     logs: HashMap<u32, Rc<LogKeys>>,
+    subjects: HashMap<(u32, String), Rc<Locked<SubjectKey>>>,
     allowed: HashMap<(i32, u32, bool), bool>,
 }
 
@@ -318,7 +323,7 @@ pub fn log_key(version: Option<u32>) -> Result<(u32, Rc<LogKeys>)> {
         }
         let made = Rc::new(Locked::new(|| {
             let secret = open(ring, &row)?;
-            Ok((LogKey::derive(&secret), ChainKey::derive(&secret)))
+            Ok((LogKey::derive(&secret), ChainKey::derive(&secret), PrivateKey::derive(&secret)))
         })?);
         ring.logs.insert(row.version, made.clone());
         Ok((row.version, made))

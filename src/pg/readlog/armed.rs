@@ -15,6 +15,7 @@ pub use settle::{at_exit, before_commit, settle};
 
 use super::identity;
 use super::record_of;
+use super::subjects::{self, Collector};
 use super::wal::{self, Sealer};
 use super::wire;
 use crate::pg::registry::{self, Registry};
@@ -152,6 +153,12 @@ pub fn arm(run: Run, level: i32, mut record: Record, scopes: Vec<i32>, connectio
     publish(registry::current()?.subprocessors.get(&record.subprocessor).map_or(0, |s| s.id))?;
     // read after the publication: a suspension from now on either shows here or finds us
     let registry = registry::current()?;
+    let older = super::materialiser::before_0_2();
+    if older {
+        // until ALTER EXTENSION … UPDATE: records as the objects of that release know them
+        record.scopes = Vec::new();
+        record = Record { returned: Vec::new(), filtered: Vec::new(), base_columns: Vec::new(), ..record };
+    }
     match allowed(&registry, &scopes, connection).and_then(|p| super::drift::check(&registry, &scopes).map(|()| p)) {
         Ok(purpose) => record.purpose = purpose,
         Err(refusal) => {
@@ -159,18 +166,14 @@ pub fn arm(run: Run, level: i32, mut record: Record, scopes: Vec<i32>, connectio
             record.kind = RecordKind::Denied;
             record.outcome = Some(Outcome::Error);
             record.sqlstate = Some(refusal.kind.sqlstate().into());
-            wal::flush(sealer.append(&record)?);
+            wal::flush(sealer.append(record.clone())?);
             return Err(refusal);
         }
     }
-    if with(|s| s.join(run, level, &record, &scopes)) {
-        return Ok(());
+    if let Some(persons) = with(|s| s.join(run, level, &record, &scopes)) {
+        return persons.add(&registry, &scopes);
     }
-    let older = super::materialiser::before_0_2();
-    if older {
-        // until ALTER EXTENSION … UPDATE: records as the objects of that release know them
-        record = Record { returned: Vec::new(), filtered: Vec::new(), base_columns: Vec::new(), ..record };
-    }
+    let persons = Rc::new(Collector::new(&registry, &scopes)?);
     let at_the_wire =
         !older && gucs::release() == gucs::Release::Wire && wire::install().map_err(shared::fell_back).is_ok();
     record.statement_id.n = with(State::next_number);
@@ -182,10 +185,11 @@ pub fn arm(run: Run, level: i32, mut record: Record, scopes: Vec<i32>, connectio
             settle(true)?;
         }
     } else {
-        wal::flush(sealer.append(&record)?);
+        wal::flush(sealer.append(record.clone())?);
     }
     let checked = (registry.generation(), sys::today());
-    with(|s| s.add(Read::new(run, level, scopes, checked, record, sealer, at_the_wire)));
+    let read = Read { scopes, checked, persons, at_the_wire, older, ..Read::new(run, level, record, sealer) };
+    with(|s| s.add(read));
     Ok(())
 }
 
@@ -274,6 +278,7 @@ pub fn is_contained(run: Run) -> bool {
 
 /// The run ended; true when it was one of ours.
 pub fn forget(run: Run) -> bool {
+    subjects::forget(run);
     STATE.with(|s| {
         let mut state = s.borrow_mut();
         let before = state.contained.len();
@@ -285,6 +290,7 @@ pub fn forget(run: Run) -> bool {
 
 /// The transaction ended: no run outlives it.
 pub fn forget_all() {
+    subjects::forget_all();
     STATE.with(|s| {
         let mut state = s.borrow_mut();
         state.contained.clear();
@@ -300,6 +306,11 @@ pub fn is_orphan(run: Run) -> bool {
 /// Whether the statement is armed, or one inside it was.
 pub fn is_armed(run: Run) -> bool {
     STATE.with(|s| s.borrow().reads.iter().any(|r| r.concerns(run)))
+}
+
+/// Where to note whose rows this run reads, if it is armed.
+pub fn persons_of(run: Run) -> Option<Rc<Collector>> {
+    STATE.with(|s| s.borrow().reads.iter().rfind(|r| r.has(run)).map(|r| r.persons.clone()))
 }
 
 /// Whether the innermost running statement is armed for this scope. The question of `gate` and `disclose`.

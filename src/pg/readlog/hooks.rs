@@ -6,7 +6,7 @@
 #![allow(unsafe_code)] // ◆ hooks
 #![allow(ffi_unwind_calls)] // reason: predecessors are called as C calls them; no frame here owns anything meanwhile
 
-use super::{armed, callbacks, columns, identity, record_of, wire};
+use super::{armed, callbacks, columns, identity, record_of, subjects, wire};
 use crate::pg::encrypted::{advice, ddl, search};
 use crate::pg::error::{run, unpacked};
 use crate::pg::gate::lookup;
@@ -28,6 +28,7 @@ struct Previous {
     end: pg_sys::ExecutorEnd_hook_type,
     utility: pg_sys::ProcessUtility_hook_type,
     access: pg_sys::object_access_hook_type,
+    relation: pg_sys::get_relation_info_hook_type,
 }
 
 static mut PREVIOUS: Previous = Previous {
@@ -39,6 +40,7 @@ static mut PREVIOUS: Previous = Previous {
     end: None,
     utility: None,
     access: None,
+    relation: None,
 };
 
 thread_local! {
@@ -59,6 +61,7 @@ pub fn install() {
             end: pg_sys::ExecutorEnd_hook,
             utility: pg_sys::ProcessUtility_hook,
             access: pg_sys::object_access_hook,
+            relation: pg_sys::get_relation_info_hook,
         };
         pg_sys::post_parse_analyze_hook = Some(analyze);
         pg_sys::planner_hook = Some(planner);
@@ -68,6 +71,7 @@ pub fn install() {
         pg_sys::ExecutorEnd_hook = Some(executor_end);
         pg_sys::ProcessUtility_hook = Some(utility);
         pg_sys::object_access_hook = Some(access);
+        pg_sys::get_relation_info_hook = Some(relation_info);
         pg_sys::RegisterXactCallback(Some(callbacks::transaction_ends), std::ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(callbacks::subtransaction_ends), std::ptr::null_mut());
         pg_sys::register_label_provider(identity::PROVIDER.as_ptr(), Some(callbacks::relabel));
@@ -152,6 +156,30 @@ unsafe extern "C-unwind" fn planner(
     }
 }
 
+unsafe extern "C-unwind" fn relation_info(
+    root: *mut pg_sys::PlannerInfo,
+    table: pg_sys::Oid,
+    parent: bool,
+    rel: *mut pg_sys::RelOptInfo,
+) {
+    // SAFETY: as `analyze`.
+    unsafe {
+        if let Some(next) = previous().relation {
+            next(root, table, parent, rel);
+        }
+        if identity::known_other() || (*rel).indexlist.is_null() || !watched() {
+            return;
+        }
+        run(|| {
+            let known = crate::pg::sys::scan::table_oid("scope").is_some();
+            if let Some(name) = subprocessor()?.filter(|_| known) {
+                subjects::fetch_rows(&*registry::current()?, &name, table, rel);
+            }
+            Ok(())
+        });
+    }
+}
+
 compat::executor_check_perms_hook!(permissions => check);
 
 unsafe fn check(check: compat::Check) -> bool {
@@ -195,6 +223,12 @@ unsafe extern "C-unwind" fn executor_start(desc: *mut pg_sys::QueryDesc, flags: 
         armed::enter(Frame::Executor(desc as usize));
         raw::with_cleanup(|| next(desc, flags), |code| failed(desc, depth, code));
         armed::leave();
+        if let Some(persons) = armed::persons_of(desc as usize) {
+            run(|| {
+                subjects::trace(desc, &persons);
+                Ok(())
+            });
+        }
     }
 }
 

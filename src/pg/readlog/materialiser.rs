@@ -9,6 +9,7 @@
 
 mod batch;
 mod open;
+mod rows;
 mod settler;
 mod slot;
 mod store;

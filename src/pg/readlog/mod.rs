@@ -13,5 +13,6 @@ pub mod hooks;
 pub mod identity;
 pub mod materialiser;
 pub mod record_of;
+pub mod subjects;
 pub mod wal;
 pub mod wire;

@@ -152,6 +152,7 @@ pub fn intent(facts: Facts, subprocessor: &str, contract: &str, source: &str) ->
             returned: facts.returned,
             filtered: facts.filtered,
             base_columns: facts.base_columns,
+            scopes: facts.scopes,
             statement: normalise(source, MAX_STATEMENT),
             ..Record::new(RecordKind::Intent, now(), id)
         }

@@ -9,7 +9,7 @@
 use crate::pg::keys::{entropy, ring};
 use crate::pg::sys::compat;
 use crate::pure::error::{Error, Kind, Result};
-use crate::pure::record::{self, Record, MAX_RECORD};
+use crate::pure::record::{self, Parts, Record, MAX_RECORD};
 use pgrx::{check_for_interrupts, pg_sys};
 use std::ffi::{c_char, c_int};
 use std::rc::Rc;
@@ -63,8 +63,13 @@ impl Sealer {
     ///
     /// Touches no catalog and needs no transaction. AL005 where no WAL can be written: in recovery, in a critical
     /// section, when the process has already given up its place in shared memory, or for a record too large to keep.
-    pub fn append(&self, record: &Record) -> Result<u64> {
-        let bytes = record::encode(record);
+    pub fn append(&self, record: Record) -> Result<u64> {
+        self.append_with(record, Parts::default())
+    }
+
+    /// As [`Sealer::append`], with the record's parts.
+    pub fn append_with(&self, mut record: Record, parts: Parts) -> Result<u64> {
+        let bytes = record::join(&mut record, &parts);
         record::check_size(&bytes)?;
         // in the control build, a file in the data directory makes writing fail
         #[cfg(feature = "no_flush")]

@@ -1,5 +1,7 @@
 //! Reads the whole log back, rebuilds each record's bytes from its row, and follows the chain to the cursor row.
 
+pub mod parts;
+
 use crate::pg::gucs;
 use crate::pg::keys::ring;
 use crate::pg::readlog::materialiser::{before_0_2, columns, look_at_slot, spi, Cursor, Row, Slot};
@@ -8,6 +10,8 @@ use crate::pure::error::Result;
 use crate::pure::keyring::ChainKey;
 use crate::pure::record;
 use crate::pure::seam::Seams;
+use parts::Expected;
+
 use pgrx::{check_for_interrupts, Spi};
 
 /// Rows read at once.
@@ -107,7 +111,7 @@ fn finish(key: &ChainKey, verifier: Verifier, cursor: Cursor, checked: i64) -> R
 /// Feeds all rows up to `last` to the verifier; the first break, if there is one. What is right goes to `seams`.
 fn chain(verifier: &mut Verifier, seams: &mut Seams, last: i64) -> Result<Option<Break>> {
     // an array of another shape has the same elements, and is not what the worker wrote
-    let arrays = ["views", "columns", "returned", "filtered", "base_columns"];
+    let arrays = ["views", "columns", "returned", "filtered", "base_columns", "scopes"];
     let arrays = if before_0_2() { &arrays[..2] } else { &arrays[..] };
     let plain = arrays.iter().map(|c| {
         format!("coalesce(pg_catalog.array_ndims({c}), 1) = 1 AND coalesce(pg_catalog.array_lower({c}, 1), 1) = 1")
@@ -121,12 +125,12 @@ fn chain(verifier: &mut Verifier, seams: &mut Seams, last: i64) -> Result<Option
     loop {
         check_for_interrupts!();
         let (found, seen) = Spi::connect(|client| {
-            let mut seen = None;
+            let (mut seen, mut parts) = (None, Expected::default());
             let table = client.select(sql.as_str(), None, &[from.into(), last.into()]).map_err(spi)?;
             for tuple in table {
                 let id = tuple.get::<i64>(1).map_err(spi)?.unwrap_or(0);
                 seen = Some(id);
-                if tuple.get::<bool>(30).map_err(spi)? != Some(true) {
+                if tuple.get::<bool>(33).map_err(spi)? != Some(true) {
                     let message = format!("record {id} has an array of another shape");
                     return Ok((Some(Break { id, message }), seen));
                 }
@@ -139,8 +143,13 @@ fn chain(verifier: &mut Verifier, seams: &mut Seams, last: i64) -> Result<Option
                     return Ok((Some(found), seen));
                 }
                 seams.feed(id, &row.record);
+                parts.note(id, &row.record);
             }
-            Ok((None, seen))
+            let found = match seen {
+                Some(to) if !before_0_2() => parts.check(from, to)?,
+                _ => None,
+            };
+            Ok((found, seen))
         })?;
         match (found, seen) {
             (Some(found), _) => return Ok(Some(found)),
@@ -152,7 +161,13 @@ fn chain(verifier: &mut Verifier, seams: &mut Seams, last: i64) -> Result<Option
 
 /// A row behind the cursor row of the same moment: one query, so that no newer row meets an older cursor.
 fn behind() -> Result<Option<i64>> {
-    let sql = "SELECT pg_catalog.min(r.id) FROM airlock_catalog.read_record r, airlock_catalog.log_cursor c WHERE r.id > c.last_id";
+    let parts = match before_0_2() {
+        true => "",
+        false => "UNION ALL SELECT p.id FROM airlock_catalog.read_private p UNION ALL SELECT s.id FROM airlock_catalog.read_subject s",
+    };
+    let all = format!("SELECT r.id FROM airlock_catalog.read_record r {parts}");
+    let sql = format!("SELECT pg_catalog.min(r.id) FROM ({all}) r, airlock_catalog.log_cursor c WHERE r.id > c.last_id");
+    let sql = sql.as_str();
     Spi::connect(|client| client.select(sql, Some(1), &[]).and_then(|t| t.first().get_one::<i64>()).map_err(spi))
 }
 

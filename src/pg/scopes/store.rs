@@ -1,6 +1,8 @@
 //! The rows of scopes and rules, and the statements that make and drop their views.
 
 use super::plan::{plain_type, Planned, Wanted};
+use crate::pg::keys::epochs;
+use crate::pg::readlog::materialiser::before_0_2;
 use crate::pg::sys::catalog;
 use crate::pg::sys::fingerprint;
 use crate::pg::sys::role_name;
@@ -177,6 +179,14 @@ fn insert(wanted: &Wanted, planned: &Planned) -> Result<(i32, Vec<i32>)> {
         |row| row.need::<i32>(1),
     )?;
     let id = id.ok_or_else(|| Error::new(Kind::Corrupt, "a scope was not stored"))?;
+    if !wanted.subject.is_empty() && !before_0_2() {
+        // apart, for 0.1.0's table has no such column
+        sql::run(
+            "UPDATE airlock_catalog.scope SET subject_domains = $2 WHERE id = $1",
+            &[arg(id), arg(planned.view.subject_domains.clone())],
+        )?;
+        epochs::ensure()?;
+    }
     let columns = planned.view.columns.iter().enumerate();
     let rules = columns.map(|(i, column)| insert_rule(id, i as i32 + 1, column, planned)).collect::<Result<_>>()?;
     Ok((id, rules))

@@ -100,6 +100,21 @@ extern "C-unwind" {
         lock: pg_sys::LOCKMODE,
         counts: *mut *mut pg_sys::List,
     ) -> *mut pg_sys::List;
+    /// `catalog/pg_inherits.c`
+    #[link_name = "has_subclass"]
+    fn raw_has_subclass(relation: pg_sys::Oid) -> bool;
+    /// `executor/execTuples.c`
+    #[link_name = "slot_getsomeattrs_int"]
+    pub fn raw_slot_getsomeattrs_int(slot: *mut pg_sys::TupleTableSlot, number: c_int);
+    /// `utils/fmgr/fmgr.c`
+    #[link_name = "pg_detoast_datum"]
+    pub fn raw_detoast(value: *mut pg_sys::varlena) -> *mut pg_sys::varlena;
+    /// `utils/fmgr/fmgr.c`; leaves a short header as it is
+    #[link_name = "pg_detoast_datum_packed"]
+    pub fn raw_detoast_packed(value: *mut pg_sys::varlena) -> *mut pg_sys::varlena;
+    /// `utils/adt/numeric.c`; the number without trailing zeros
+    #[link_name = "numeric_normalize"]
+    pub fn raw_numeric_normalize(value: *mut c_void) -> *mut c_char;
     /// `nodes/copyfuncs.c`
     #[link_name = "copyObjectImpl"]
     pub fn raw_copy_object(node: *const c_void) -> *mut c_void;
@@ -138,6 +153,12 @@ pub fn inheritors(relation: pg_sys::Oid, lock: pg_sys::LOCKMODE) -> Vec<pg_sys::
         }
         super::list_of_oids(guarded(|| raw_find_all_inheritors(relation, lock, std::ptr::null_mut())))
     }
+}
+
+/// Whether a table may have partitions or children.
+pub fn has_children(relation: pg_sys::Oid) -> bool {
+    // SAFETY: a syscache look-up, inside a transaction, for a table that is locked.
+    unsafe { guarded(|| raw_has_subclass(relation)) }
 }
 
 /// Gives the error being handled another hint, if `advice` has one for its SQLSTATE and its message and detail; all else

@@ -19,7 +19,7 @@ fn write(r: &Record) -> Written<Vec<u8>> {
     let present = texts.iter().filter(|m| m.is_some()).count() + counts.iter().filter(|m| m.is_some()).count();
     let lists = [&r.returned, &r.filtered, &r.base_columns].iter().filter(|l| !l.is_empty()).count();
     let hashes = [&r.private, &r.subjects].iter().filter(|h| h.is_some()).count();
-    let members = 14 + present + usize::from(r.outcome.is_some()) + lists + hashes;
+    let members = 14 + present + usize::from(r.outcome.is_some()) + lists + hashes + usize::from(!r.scopes.is_empty());
 
     let mut e = Encoder::new(Vec::with_capacity(512 + r.statement.len()));
     e.map(members as u64)?;
@@ -57,6 +57,12 @@ fn write(r: &Record) -> Written<Vec<u8>> {
     for (key, hash) in [(26, &r.private), (27, &r.subjects)] {
         if let Some(hash) = hash {
             e.u8(key)?.bytes(hash)?;
+        }
+    }
+    if !r.scopes.is_empty() {
+        e.u8(28)?.array(r.scopes.len() as u64)?;
+        for scope in &r.scopes {
+            e.i32(*scope)?;
         }
     }
     Ok(e.into_writer())
@@ -147,6 +153,11 @@ fn read_member(d: &mut Decoder<'_>, r: &mut Record) -> Result<()> {
         25 => r.base_columns = read_list(d)?,
         26 => r.private = Some(read_hash(d)?),
         27 => r.subjects = Some(read_hash(d)?),
+        28 => {
+            for _ in 0..d.array().map_err(malformed)?.ok_or_else(not_canonical)? {
+                r.scopes.push(d.i32().map_err(malformed)?);
+            }
+        }
         _ => return Err(not_canonical()),
     }
     Ok(())
@@ -250,6 +261,8 @@ mod tests {
             full(),
             Record { filtered: vec![String::new()], ..plain.clone() },
             Record { base_columns: vec!["public.customers.email".into(); 2], ..plain.clone() },
+            Record { private: Some([1; 32]), ..plain.clone() },
+            Record { subjects: Some([2; 32]), scopes: vec![3, -1], ..plain.clone() },
         ] {
             let bytes = encode(&record);
             assert_eq!(bytes[2], 2);

@@ -41,6 +41,12 @@ pub(super) fn default_domain(table: &TableShape, column: &str) -> String {
     chain.last().map(Place::text).unwrap_or_default()
 }
 
+/// What a scope's subject stands for: of each of its columns the root of the foreign key chain, in the same order. Tables
+/// that refer to the same persons by foreign keys so name them alike.
+pub fn subject_domains(table: &TableShape, subject: &[String]) -> Vec<String> {
+    subject.iter().map(|column| default_domain(table, column)).collect()
+}
+
 /// The column that `at` references. Of several the first by name, so that the catalog's order does not matter.
 fn parent(table: &TableShape, at: &Place) -> Option<Place> {
     let own = table.foreign_keys.iter().filter(|_| at.schema == table.schema && at.table == table.name);

@@ -3,7 +3,7 @@
 //! [`parse`] turns JSON into a [`Scope`], [`resolve`] holds it against the table's [`TableShape`] and gives a
 //! [`resolve::ViewPlan`], [`render`] writes the plan as SQL.
 
-mod joins;
+pub mod joins;
 pub mod parse;
 pub mod render;
 pub mod resolve;

@@ -69,6 +69,8 @@ pub struct ViewPlan {
     pub granted: Vec<String>,
     /// The row filter.
     pub row_filter: Option<String>,
+    /// What each subject column stands for, such as `public.customers.id`, in their order.
+    pub subject_domains: Vec<String>,
     /// What the controller should know, a line each, for `preview_scope`.
     pub notes: Vec<String>,
 }
@@ -170,6 +172,7 @@ pub fn resolve(r: &Request<'_>) -> Result<ViewPlan> {
         notes: notes(r, &columns),
         columns,
         row_filter: filter.map(String::from),
+        subject_domains: joins::subject_domains(r.table, r.subject),
     })
 }
 
@@ -221,11 +224,30 @@ fn computed(path: &str, column: &str) -> Error {
 
 /// The subject columns exist and can be told apart in the log.
 fn check_subject(r: &Request<'_>) -> Result<()> {
-    for name in r.subject {
+    use PlainType as P;
+    for (place, name) in r.subject.iter().enumerate() {
         let column = r.table.column(name).ok_or_else(|| missing("subject", name, r.table))?;
+        if r.subject[..place].contains(name) {
+            return Err(Error::scope("subject", format!("column {} is named twice", shown(name)))
+                .hint("name each column of the data subject's key once"));
+        }
+        if column.computed {
+            return Err(computed("subject", name));
+        }
         if column.encrypted.is_some() {
             return Err(Error::scope("subject", format!("column {} is encrypted", shown(name)))
                 .hint("name the data subject by a column that is not encrypted, such as its id"));
+        }
+        let known = matches!(
+            column.plain,
+            Some(P::Int2 | P::Int4 | P::Int8 | P::Numeric | P::Text | P::Uuid | P::Bytea | P::Date | P::Timestamp | P::Timestamptz)
+        );
+        if !known || column.base_type().ends_with("citext") {
+            return Err(Error::scope(
+                "subject",
+                format!("column {} is of type {}, which cannot tell data subjects apart", shown(name), column.sql_type),
+            )
+            .hint("name the data subject by a number, text, uuid, bytea, date or timestamp"));
         }
     }
     Ok(())

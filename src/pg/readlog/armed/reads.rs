@@ -1,6 +1,7 @@
 //! One read: a top-level statement and what runs inside it.
 
 use super::{Frame, Run, State};
+use crate::pg::readlog::subjects::Collector;
 use crate::pg::readlog::wal::Sealer;
 use crate::pg::sys;
 use crate::pure::record::{Outcome, Record};
@@ -53,6 +54,10 @@ pub struct Read {
     pub sealer: Rc<Sealer>,
     /// The wire counts it; else its record was durable before it began, and [`Read::rows`] counts.
     pub at_the_wire: bool,
+    /// The objects of 0.1.0 are installed, which have no place for a record's parts.
+    pub older: bool,
+    /// Whose rows it touches.
+    pub persons: Rc<Collector>,
     /// Rows of the executor.
     pub rows: i64,
     /// Set when it has ended.
@@ -60,18 +65,22 @@ pub struct Read {
 }
 
 impl Read {
-    /// A read that begins with this run; [`State::add`] finds its place.
-    pub fn new(
-        run: Run,
-        level: i32,
-        scopes: Vec<i32>,
-        checked: ((u64, u64), i32),
-        record: Record,
-        sealer: Rc<Sealer>,
-        at_the_wire: bool,
-    ) -> Read {
-        let runs = vec![(run, level)];
-        Read { root: run, runs, level, scopes, checked, record, sealer, at_the_wire, rows: 0, ended: None }
+    /// A read that begins with this run, of no scope yet; [`State::add`] finds its place.
+    pub fn new(run: Run, level: i32, record: Record, sealer: Rc<Sealer>) -> Read {
+        Read {
+            root: run,
+            runs: vec![(run, level)],
+            level,
+            scopes: Vec::new(),
+            checked: ((0, 0), 0),
+            record,
+            sealer,
+            at_the_wire: false,
+            older: false,
+            persons: Rc::default(),
+            rows: 0,
+            ended: None,
+        }
     }
 
     /// Its number within the backend.
@@ -114,12 +123,12 @@ impl State {
         first.unwrap_or(run)
     }
 
-    /// Lets a statement inside another join that one's read. False when it needs one of its own: the record is durable
+    /// Lets a statement inside another join that one's read, and gives its persons. `None` when it needs one of its own: the record is durable
     /// and does not name all that is read, or names another role or another statement.
-    pub fn join(&mut self, run: Run, level: i32, record: &Record, scopes: &[i32]) -> bool {
+    pub fn join(&mut self, run: Run, level: i32, record: &Record, scopes: &[i32]) -> Option<Rc<Collector>> {
         let root = self.root_of(run);
         if root == run {
-            return false;
+            return None;
         }
         let wire = &self.wire;
         let may = |read: &&mut Read| {
@@ -130,7 +139,7 @@ impl State {
             let named = read.says(record) || read.at_the_wire && !wire.is_recorded(read.number());
             open && related && named && who(&read.record) == who(record)
         };
-        let Some(read) = self.reads.iter_mut().find(may) else { return false };
+        let read = self.reads.iter_mut().find(may)?;
         let mine = &mut read.record;
         let mine = [&mut mine.views, &mut mine.columns, &mut mine.returned, &mut mine.filtered, &mut mine.base_columns];
         for (mine, theirs) in mine.into_iter().zip(lists(record)) {
@@ -141,9 +150,11 @@ impl State {
             }
         }
         read.scopes.extend(scopes.iter().filter(|s| !read.scopes.contains(s)).copied().collect::<Vec<_>>());
+        read.record.scopes.clone_from(&read.scopes);
         read.runs.push((run, level));
+        let persons = read.persons.clone();
         self.outlet(run);
-        true
+        Some(persons)
     }
 
     /// Takes up a read that begins with its first run.

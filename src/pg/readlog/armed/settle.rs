@@ -2,10 +2,13 @@
 
 use super::reads::{Ended, Read};
 use super::{with, State};
+use crate::pg::keys::entropy;
+use crate::pg::readlog::subjects::Collector;
 use crate::pg::readlog::wal;
 use crate::pg::shared;
 use crate::pure::error::Result;
-use crate::pure::record::{Outcome, Record, RecordKind};
+use crate::pure::record::{Outcome, Parts, Record, RecordKind};
+use crate::pure::subjects;
 use crate::pure::wire::{Counts, Form};
 
 /// Writes all records that are due, and waits until they are on disk where an answer waits for them (`durable`).
@@ -23,10 +26,14 @@ pub fn settle(durable: bool) -> Result<()> {
     for (number, form, counts) in &due {
         let made = with(|s| {
             let read = s.reads.iter().find(|r| r.number() == *number)?;
-            Some((record(read, *form, *counts), read.sealer.clone()))
+            Some((record(read, *form, *counts), read.sealer.clone(), read.persons.clone()))
         });
-        let Some((record, sealer)) = made else { continue };
-        let lsn = sealer.append(&record)?;
+        let Some((record, sealer, persons)) = made else { continue };
+        let lsn = match form {
+            // whose rows it touched is not known yet
+            Form::Open => sealer.append(record)?,
+            Form::Exact | Form::Final => sealer.append_with(record, parts(&persons)?)?,
+        };
         match form {
             Form::Final => outcome = lsn,
             Form::Exact | Form::Open => last = lsn,
@@ -58,6 +65,12 @@ impl State {
         let wire = &self.wire;
         self.reads.retain(|r| !r.at_the_wire || wire.knows(r.number()));
     }
+}
+
+/// What travels with the record of a whole read.
+fn parts(persons: &Collector) -> Result<Parts> {
+    let salt = entropy::random::<16>()?;
+    Ok(Parts { private: None, subjects: Some(subjects::encode(&salt, persons.touched())) })
 }
 
 fn record(read: &Read, form: Form, counts: Counts) -> Record {
@@ -93,7 +106,9 @@ pub fn outcomes_of_intents() -> Result<()> {
     });
     let mut first = Ok(());
     for read in ended {
-        match read.sealer.append(&record(&read, Form::Final, Counts { rows: read.rows, bytes: 0 })) {
+        let record = record(&read, Form::Final, Counts { rows: read.rows, bytes: 0 });
+        let parts = if read.older { Ok(Parts::default()) } else { parts(&read.persons) };
+        match parts.and_then(|parts| read.sealer.append_with(record, parts)) {
             Ok(lsn) => {
                 shared::outcome_written(lsn);
                 wal::nudge(lsn);

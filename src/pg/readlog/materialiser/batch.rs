@@ -5,7 +5,7 @@ use crate::pg::keys::ring;
 use crate::pg::readlog::wal::{self, Message, Reader};
 use crate::pg::sys::scan;
 use crate::pure::error::{Kind, Result};
-use crate::pure::record::{self, Record, StatementId};
+use crate::pure::record::{self, Parts, Record, StatementId};
 use std::collections::HashSet;
 
 /// Most records of one turn.
@@ -19,7 +19,7 @@ const WAL: u64 = 16 << 20;
 #[derive(Default)]
 pub struct Batch {
     /// Authentic records, each statement's beginning and end once, in LSN order.
-    pub records: Vec<Record>,
+    pub records: Vec<(Record, Parts)>,
     /// Messages with our prefix that do not authenticate, come from another database, or cannot be stored.
     pub forged: u64,
     /// Authentic records that came before.
@@ -56,8 +56,8 @@ impl Batch {
     fn add(&mut self, message: &Message, seen: &mut HashSet<(StatementId, bool)>) -> Result<()> {
         match open(message)? {
             None => self.forged += 1,
-            Some(record) if !seen.insert((record.statement_id, store::is_end(record.kind))) => self.repeated += 1,
-            Some(record) => self.records.push(record),
+            Some((record, _)) if !seen.insert((record.statement_id, store::is_end(record.kind))) => self.repeated += 1,
+            Some(entry) => self.records.push(entry),
         }
         Ok(())
     }
@@ -67,7 +67,7 @@ impl Batch {
         if self.records.is_empty() {
             return Ok(());
         }
-        let known: HashSet<usize> = store::repeated(&self.records)?.into_iter().collect();
+        let known: HashSet<usize> = store::repeated(self.records.iter().map(|(record, _)| record))?.into_iter().collect();
         self.repeated += known.len() as u64;
         let mut place = 0;
         self.records.retain(|_| {
@@ -92,7 +92,7 @@ impl Batch {
 
 /// The record in a message, `None` when it is not one of this database. An error when it may be one but cannot be opened
 /// now (a retired key version, a record of a newer release): then the log must wait and not skip it.
-fn open(message: &Message) -> Result<Option<Record>> {
+fn open(message: &Message) -> Result<Option<(Record, Parts)>> {
     if message.database.to_u32() != wal::database_oid() {
         return Ok(None);
     }
@@ -104,8 +104,8 @@ fn open(message: &Message) -> Result<Option<Record>> {
     let Ok(bytes) = record::open(&keys.0, &message.payload, wal::database_oid(), wal::system_identifier()) else {
         return Ok(None);
     };
-    match record::decode(&bytes) {
-        Ok(record) if store::fits(&record) => Ok(Some(record)),
+    match record::split(&bytes) {
+        Ok((record, parts)) if store::fits(&record) && store::has_place(&parts) => Ok(Some((record, parts))),
         Err(error) if error.kind == Kind::Unsupported => Err(error),
         _ => Ok(None),
     }

@@ -2,15 +2,16 @@
 
 use super::batch::{self, Batch};
 use super::open::OpenReads;
+use super::rows;
 use super::slot::{self, Slot};
 use super::store::{self, Cursor, Row};
 use crate::pg::error::log;
 use crate::pg::keys::ring;
 use crate::pg::readlog::wal;
 use crate::pg::sys::{self, scan};
-use crate::pure::chain;
+use crate::pure::chain::link;
 use crate::pure::error::{Error, Kind, Result};
-use crate::pure::record::{self, Record, RecordKind, StatementId};
+use crate::pure::record::{self, Parts, Record, RecordKind, StatementId};
 use crate::pure::seam::{Place, Seam};
 use pgrx::{pg_sys, Spi};
 use std::rc::Rc;
@@ -29,7 +30,8 @@ const FRESH: &str = "5 seconds";
 /// … so the worker keeps away from the log's table for so long.
 const GRACE: Duration = Duration::from_secs(3);
 
-type Keys = Rc<ring::LogKeys>;
+/// The active log key, and its version.
+type Keys = (u32, Rc<ring::LogKeys>);
 
 /// What to do after the turn's transaction has committed.
 #[derive(Default)]
@@ -100,7 +102,7 @@ impl Desk {
             return waiting;
         }
         let keys = match ring::log_key(None) {
-            Ok((_, keys)) => keys,
+            Ok(keys) => keys,
             Err(error) if error.kind == Kind::Locked => {
                 self.say(format!("the read log waits: {}", error.message));
                 return waiting;
@@ -110,7 +112,7 @@ impl Desk {
         if self.settler.is_none() {
             let (cursor, news) = match Cursor::latest()? {
                 // pg_upgrade brings the row along, but not the WAL that it points into
-                Some(cursor) if cursor.from_elsewhere(&keys.1)? && slot::look()? == Slot::Missing => {
+                Some(cursor) if cursor.from_elsewhere(&keys.1 .1)? && slot::look()? == Slot::Missing => {
                     let (cursor, seam) = Settler::begin_log(&keys, Some(&cursor))?;
                     (cursor, Some(seam))
                 }
@@ -125,7 +127,7 @@ impl Desk {
                 }
                 None => return waiting,
             };
-            if let Some(gap) = cursor.misfit(&keys.1) {
+            if let Some(gap) = cursor.misfit(&keys.1 .1) {
                 if matches!(news, Some(Seam::Begins | Seam::Restored(_) | Seam::Missing(_))) {
                     // the new cursor row must not be there without the record that says so
                     return Err(Error::new(Kind::State, "the read log cannot begin here").detail(gap));
@@ -183,13 +185,13 @@ impl Settler {
         let seam = Seam::without_cursor(last_id, store::last_place()?, place(), slot != Slot::Missing);
         let cursor = Cursor::here(from, last_id, last_hash);
         Spi::connect_mut(|client| {
-            store::lock(client)?;
+            rows::lock(client)?;
             if let Some(carried) = carried {
                 carried.remove(client)?;
             }
-            cursor.insert(client, &keys.1)
+            cursor.insert(client, &keys.1 .1)
         })?;
-        Ok((cursor.sealed(&keys.1), seam))
+        Ok((cursor.sealed(&keys.1 .1), seam))
     }
 
     fn resume(table: pg_sys::Oid, cursor: Cursor, news: Option<Seam>) -> Result<Settler> {
@@ -213,15 +215,15 @@ impl Settler {
         let news = self.news.take();
         let begins = self.begins && news.is_some();
         if let Some(news) = news {
-            records.push(own(news.kind(), news.detail(place())));
+            records.push((own(news.kind(), news.detail(place())), Parts::default()));
         }
         records.append(&mut batch.records);
-        records.extend(finding.map(|(kind, text)| own(kind, text)));
-        records.iter().for_each(|r| self.open.note(r));
+        records.extend(finding.map(|(kind, text)| (own(kind, text), Parts::default())));
+        records.iter().for_each(|(r, _)| self.open.note(r));
         if batch.complete {
             let killed = self.open.killed(batch.end);
             killed.iter().for_each(|r| self.open.note(r));
-            records.extend(killed);
+            records.extend(killed.into_iter().map(|record| (record, Parts::default())));
         }
         let mut force = false;
         if !begins && (self.looked.elapsed() >= SLOT || !self.slot) {
@@ -241,25 +243,26 @@ impl Settler {
     }
 
     /// Appends the records, linked, and moves the cursor row.
-    fn save(&mut self, keys: &Keys, records: Vec<Record>) -> Result<()> {
+    fn save(&mut self, keys: &Keys, records: Vec<(Record, Parts)>) -> Result<()> {
         let (mut id, mut hash) = (self.cursor.last_id, self.cursor.last_hash);
+        let chain = &keys.1 .1;
         let mut rows = Vec::with_capacity(records.len());
-        for mut record in records {
+        for (mut record, parts) in records {
             id += 1;
             if record.statement_id.n == 0 {
                 // the worker's own records are numbered by their place
                 record.statement_id.n = id.unsigned_abs();
             }
-            hash = chain::link(&keys.1, &hash, id, &record::encode(&record));
-            rows.push(Row { id, record, hash: Some(hash.to_vec()) });
+            hash = link(chain, &hash, id, &record::encode(&record));
+            rows.push((Row { id, record, hash: Some(hash.to_vec()) }, parts));
         }
         let next = Cursor::here(self.position, id, hash);
         Spi::connect_mut(|client| {
-            store::lock(client)?;
-            store::insert(client, rows)?;
-            next.replace(client, &keys.1, &self.cursor)
+            rows::lock(client)?;
+            rows::insert(client, rows, keys.0, &keys.1)?;
+            next.replace(client, chain, &self.cursor)
         })?;
-        self.cursor = next.sealed(&keys.1);
+        self.cursor = next.sealed(chain);
         self.moved = Instant::now();
         Ok(())
     }

@@ -5,18 +5,20 @@ use crate::pg::sys::scan;
 use crate::pure::chain::{self, Hash};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::ChainKey;
-use crate::pure::record::{Outcome, Record, RecordKind, StatementId};
+use crate::pure::record::private::Private;
+use crate::pure::record::{Outcome, Parts, Record, RecordKind, StatementId};
 use crate::pure::seam::{Place, Seam};
+use crate::pure::subjects;
 use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
 use pgrx::spi::{SpiClient, SpiError, SpiHeapTupleData};
-use pgrx::{AnyNumeric, PgOid, Spi};
+use pgrx::{AnyNumeric, Spi};
 
 /// The columns of `airlock_catalog.read_record`, in the table's order. Those of [`LATER`] follow.
-const COLUMNS: &str = "id, kind, logged_at, backend_start, backend_pid, statement_no, subprocessor, contract, login_role, \
+pub(super) const COLUMNS: &str = "id, kind, logged_at, backend_start, backend_pid, statement_no, subprocessor, contract, login_role, \
     session_role, acting_role, client_addr, tls, application_name, database, views, columns, purpose, statement, outcome, \
     sqlstate, rows_sent, bytes_sent, duration_us, detail, hash";
 /// Columns that the table of 0.1.0 does not have. Until ALTER EXTENSION … UPDATE no record has a value for them.
-const LATER: [&str; 3] = ["returned", "filtered", "base_columns"];
+pub(super) const LATER: [&str; 6] = ["returned", "filtered", "base_columns", "private", "subjects", "scopes"];
 
 /// Whether the SQL objects are those of 0.1.0: its view knows no records but intents, its table has fewer columns. The
 /// table of jobs came with the newer ones.
@@ -27,7 +29,12 @@ pub fn before_0_2() -> bool {
 /// The columns of `airlock_catalog.read_record`, in the table's order, as [`Row::read`] takes them.
 pub fn columns() -> String {
     if before_0_2() {
-        return format!("{COLUMNS}{}", LATER.map(|c| format!(", '{{}}'::pg_catalog.text[] AS {c}")).concat());
+        let absent = |(i, c): (usize, &&str)| match i {
+            0..3 => format!(", '{{}}'::pg_catalog.text[] AS {c}"),
+            3..5 => format!(", NULL::pg_catalog.bytea AS {c}"),
+            _ => format!(", '{{}}'::pg_catalog.int4[] AS {c}"),
+        };
+        return format!("{COLUMNS}{}", LATER.iter().enumerate().map(absent).collect::<String>());
     }
     format!("{COLUMNS}, {}", LATER.join(", "))
 }
@@ -81,6 +88,9 @@ impl Row {
             r.returned.into(),
             r.filtered.into(),
             r.base_columns.into(),
+            r.private.map(Vec::from).into(),
+            r.subjects.map(Vec::from).into(),
+            r.scopes.into(),
         ];
         if before_0_2() {
             values.truncate(values.len() - LATER.len());
@@ -100,6 +110,10 @@ impl Row {
         let texts = |i: usize, what: &str| -> Result<Vec<String>> {
             let list = tuple.get::<Vec<Option<String>>>(i).map_err(spi)?;
             list.and_then(|l| l.into_iter().collect()).ok_or_else(|| strange(what))
+        };
+        let hash = |i: usize| -> Result<Option<Hash>> {
+            let bytes = tuple.get::<Vec<u8>>(i).map_err(spi)?;
+            bytes.map(|h| h.try_into().map_err(|_| strange("hash of a part"))).transpose()
         };
         let kind = RecordKind::from_label(&text(2)?.unwrap_or_default()).ok_or_else(|| strange("kind"))?;
         let outcome = match text(20)? {
@@ -137,6 +151,12 @@ impl Row {
             returned: texts(27, "returned column")?,
             filtered: texts(28, "filtering column")?,
             base_columns: texts(29, "base column")?,
+            private: hash(30)?,
+            subjects: hash(31)?,
+            scopes: {
+                let list = tuple.get::<Vec<Option<i32>>>(32).map_err(spi)?;
+                list.and_then(|l| l.into_iter().collect()).ok_or_else(|| strange("scope"))?
+            },
         };
         Ok(Row { id, record, hash: tuple.get::<Vec<u8>>(26).map_err(spi)? })
     }
@@ -155,6 +175,13 @@ fn number(n: u64) -> Result<i64> {
 /// Whether a table row can hold the record at all; an authentic one that cannot is a finding, not a reason to stop.
 pub fn fits(r: &Record) -> bool {
     time(r.at).is_ok() && time(r.statement_id.backend_start).is_ok() && number(r.statement_id.n).is_ok()
+}
+
+/// Whether the tables can hold the parts of a record.
+pub fn has_place(parts: &Parts) -> bool {
+    let whole = parts.subjects.as_deref().is_none_or(|part| subjects::decode(part).is_ok())
+        && parts.private.as_deref().is_none_or(|part| Private::decode(part).is_ok());
+    whole && (*parts == Parts::default() || !before_0_2())
 }
 
 /// How far the table goes, and to which place in which WAL: the truth that the worker resumes from.
@@ -295,53 +322,8 @@ impl Cursor {
     }
 }
 
-/// Locks both tables for writing, then refuses them if somebody put a trigger or rule on one: it would run with all the
-/// rights of the bootstrap superuser. In this order nobody can add one in between.
-pub fn lock(client: &mut SpiClient) -> Result<()> {
-    let sql = "LOCK TABLE airlock_catalog.read_record, airlock_catalog.log_cursor IN ROW EXCLUSIVE MODE";
-    client.update(sql, None, &[]).map_err(spi)?;
-    let sql = "SELECT t.tgname::pg_catalog.text FROM pg_catalog.pg_trigger t WHERE t.tgrelid = ANY (ARRAY['airlock_catalog.read_record'::pg_catalog.regclass, 'airlock_catalog.log_cursor'::pg_catalog.regclass]) \
-               UNION ALL SELECT r.rulename::pg_catalog.text FROM pg_catalog.pg_rewrite r WHERE r.ev_class = ANY (ARRAY['airlock_catalog.read_record'::pg_catalog.regclass, 'airlock_catalog.log_cursor'::pg_catalog.regclass]) LIMIT 1";
-    match client.update(sql, None, &[]).map_err(spi)?.first().get_heap_tuple().map_err(spi)? {
-        None => Ok(()),
-        Some(row) => {
-            let name = row.get::<String>(1).map_err(spi)?.unwrap_or_default();
-            Err(Error::new(Kind::State, format!("a table of the read log has the trigger or rule \"{name}\""))
-                .hint("drop it: nothing may run when the log is written"))
-        }
-    }
-}
-
-/// Appends rows. The caller holds the lock and moves the cursor in the same transaction.
-pub fn insert(client: &mut SpiClient, rows: Vec<Row>) -> Result<()> {
-    use pgrx::pg_sys::BuiltinOid::{BYTEAOID, INT4OID, INT8OID, TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID};
-    let mut types = vec![TEXTOID; 29];
-    for (place, oid) in
-        [(0, INT8OID), (2, TIMESTAMPTZOID), (3, TIMESTAMPTZOID), (4, INT4OID), (5, INT8OID), (25, BYTEAOID)]
-            .into_iter()
-            .chain([(15, TEXTARRAYOID), (16, TEXTARRAYOID), (21, INT8OID), (22, INT8OID), (23, INT8OID)])
-            .chain([(26, TEXTARRAYOID), (27, TEXTARRAYOID), (28, TEXTARRAYOID)])
-    {
-        types[place] = oid;
-    }
-    let later = if before_0_2() { &[][..] } else { &LATER[..] };
-    types.truncate(types.len() - LATER.len() + later.len());
-    let types: Vec<PgOid> = types.into_iter().map(PgOid::BuiltIn).collect();
-    let places: Vec<String> = (1..=types.len()).map(|n| format!("${n}")).collect();
-    let sql = format!(
-        "INSERT INTO airlock_catalog.read_record ({}) VALUES ({})",
-        [&[COLUMNS][..], later].concat().join(", "),
-        places.join(", ")
-    );
-    let statement = client.prepare_mut(sql.as_str(), &types).map_err(spi)?;
-    for row in rows {
-        client.update(&statement, None, &row.values()?).map_err(spi)?;
-    }
-    Ok(())
-}
-
 /// Which of these records (by index) the table has already, as the same kind or as another end of the same statement.
-pub fn repeated(records: &[Record]) -> Result<Vec<usize>> {
+pub fn repeated<'a>(records: impl Iterator<Item = &'a Record>) -> Result<Vec<usize>> {
     let (mut starts, mut pids, mut numbers, mut ends) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for r in records {
         starts.push(time(r.statement_id.backend_start)?);

@@ -1,0 +1,290 @@
+//! Probes on a plan: every row that a scan of a scope's table gives is noted with its person, and, where a filter above
+//! the scan may drop it, noted as seen only once it has passed.
+//!
+//! A probe takes the place of a node's `ExecProcNodeReal`, which `ExecProcNodeFirst` puts into `ExecProcNode`. A scan's
+//! `ss_ScanTupleSlot` holds the whole row, also where the subject's columns are projected away. A filter that is not
+//! leakproof stays above the barrier views: the outermost node that a scan reaches through nodes with one row in flight
+//! (SubqueryScan, Result, Append) tells by returning a row that the row just scanned has passed.
+//!
+//! Whatever cannot be looked into makes the read one of "anybody": foreign and custom scans, an index that gives rows by
+//! itself without the subject's columns, a bitmap scan that does not fetch the row.
+#![allow(unsafe_code)] // ◆ plan state nodes
+#![allow(ffi_unwind_calls)] // reason: the executor's own calls, made as C makes them; no frame here owns anything meanwhile
+
+use super::value::{locate_in_index, locate_in_table, read, Place, Read};
+use super::{Collector, Persons};
+use crate::pg::readlog::armed::Run;
+use crate::pg::sys::{list, raw};
+use crate::pure::subjects::append;
+use pgrx::pg_sys;
+use pgrx::pg_sys::NodeTag as T;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+type Node = *mut pg_sys::PlanState;
+
+/// What happens when a node returns a row.
+enum What {
+    /// It scans a table.
+    Scan { persons: Rc<Persons>, places: Option<Vec<Place>>, filter: Option<usize>, fetches: bool },
+    /// It filters what scans beneath it gave.
+    Filter(Vec<(Rc<Persons>, usize)>),
+}
+
+struct Probe {
+    run: Run,
+    original: pg_sys::ExecProcNodeMtd,
+    what: What,
+}
+
+thread_local! {
+    /// By address of the node.
+    static PROBES: RefCell<HashMap<usize, Box<Probe>>> = RefCell::new(HashMap::new());
+    /// The person of the row at hand.
+    static PERSON: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The run ended: its nodes are gone.
+pub fn forget(run: Run) {
+    PROBES.with(|p| p.borrow_mut().retain(|_, probe| probe.run != run));
+}
+
+/// No run is left.
+pub fn forget_all() {
+    PROBES.with(|p| p.borrow_mut().clear());
+}
+
+/// Puts probes on the plan of a run that has started, for the scopes of its read.
+///
+/// # Safety
+/// ExecutorStart of `desc` has just returned.
+pub unsafe fn trace(desc: *mut pg_sys::QueryDesc, collector: &Collector) {
+    let mut walk = Walk { run: desc as usize, persons: collector.persons(), opaque: false };
+    // SAFETY: the plan's state trees, just made; entries of es_subplanstates may be NULL.
+    unsafe {
+        walk.down((*desc).planstate, &mut None);
+        for plan in list::<pg_sys::PlanState>((*(*desc).estate).es_subplanstates) {
+            walk.down(plan, &mut None);
+        }
+    }
+    if walk.opaque {
+        walk.persons.iter().for_each(|p| p.unknown.set(true));
+    }
+}
+
+/// The outermost node of a chain with one row in flight, and the scans beneath that it filters.
+struct Chain {
+    top: Node,
+    /// Whether a node of it can drop a row.
+    filters: bool,
+    scans: Vec<(Rc<Persons>, usize)>,
+}
+
+struct Walk {
+    run: Run,
+    persons: Vec<Rc<Persons>>,
+    /// There is a node that shows no rows of tables.
+    opaque: bool,
+}
+
+impl Walk {
+    /// A node and what is beneath it; `chain` is the one that it hangs on, if any.
+    unsafe fn down(&mut self, node: Node, chain: &mut Option<Chain>) {
+        if node.is_null() {
+            return;
+        }
+        // SAFETY: the tag says which struct the node is.
+        unsafe {
+            match (*node).type_ {
+                T::T_SubqueryScanState | T::T_ResultState => {
+                    let subquery = (*node).type_ == T::T_SubqueryScanState;
+                    let below = match subquery {
+                        true => (*node.cast::<pg_sys::SubqueryScanState>()).subplan,
+                        false => (*node).lefttree,
+                    };
+                    let filters = !(*node).qual.is_null();
+                    match chain {
+                        Some(chain_) => {
+                            chain_.filters |= filters;
+                            self.down(below, chain);
+                        }
+                        None => {
+                            let mut mine = Some(Chain { top: node, filters, scans: Vec::new() });
+                            self.down(below, &mut mine);
+                            if let Some(Chain { top, scans, .. }) = mine.filter(|mine| !mine.scans.is_empty()) {
+                                self.probe(top, What::Filter(scans));
+                            }
+                        }
+                    }
+                }
+                T::T_AppendState => {
+                    let append = node.cast::<pg_sys::AppendState>();
+                    let count = usize::try_from((*append).as_nplans).unwrap_or(0);
+                    for i in 0..count {
+                        self.down(*(*append).appendplans.add(i), chain);
+                    }
+                }
+                T::T_MergeAppendState => {
+                    let merge = node.cast::<pg_sys::MergeAppendState>();
+                    let count = usize::try_from((*merge).ms_nplans).unwrap_or(0);
+                    for i in 0..count {
+                        self.down(*(*merge).mergeplans.add(i), &mut None);
+                    }
+                }
+                T::T_SeqScanState
+                | T::T_SampleScanState
+                | T::T_IndexScanState
+                | T::T_IndexOnlyScanState
+                | T::T_BitmapHeapScanState
+                | T::T_TidScanState
+                | T::T_TidRangeScanState => self.scan(node, chain),
+                T::T_ForeignScanState | T::T_CustomScanState | T::T_GatherState | T::T_GatherMergeState => {
+                    self.opaque = true;
+                    self.down((*node).lefttree, &mut None);
+                }
+                _ => {
+                    self.down((*node).lefttree, &mut None);
+                    self.down((*node).righttree, &mut None);
+                }
+            }
+        }
+    }
+
+    unsafe fn scan(&mut self, node: Node, chain: &mut Option<Chain>) {
+        // SAFETY: all scans begin with a ScanState; its relation is open until ExecutorEnd.
+        unsafe {
+            let relation = (*node.cast::<pg_sys::ScanState>()).ss_currentRelation;
+            if relation.is_null() {
+                return;
+            }
+            for persons in self.persons.clone() {
+                let Some(known) = &persons.subject else { continue };
+                if !is_of((*relation).rd_id, persons.relation) {
+                    continue;
+                }
+                let places = match (*node).type_ {
+                    T::T_IndexOnlyScanState => {
+                        let index = (*node.cast::<pg_sys::IndexOnlyScanState>()).ioss_RelationDesc;
+                        if index.is_null() {
+                            None
+                        } else {
+                            locate_in_index(relation, index, &known.columns)
+                        }
+                    }
+                    _ => locate_in_table(relation, &known.columns),
+                };
+                let filter = chain.as_mut().filter(|chain| chain.filters).map(|chain| {
+                    let place = persons.place();
+                    chain.scans.push((persons.clone(), place));
+                    place
+                });
+                let fetches = (*node).type_ != T::T_IndexOnlyScanState;
+                self.probe(node, What::Scan { persons, places, filter, fetches });
+                // a table is of one scope of a sub-processor
+                return;
+            }
+        }
+    }
+
+    unsafe fn probe(&self, node: Node, what: What) {
+        // SAFETY: a node of this run, not yet executed.
+        unsafe {
+            let original = (*node).ExecProcNodeReal;
+            if address(original) == address(Some(step)) {
+                return;
+            }
+            if address((*node).ExecProcNode) == address(original) {
+                (*node).ExecProcNode = Some(step);
+            }
+            (*node).ExecProcNodeReal = Some(step);
+            let probe = Box::new(Probe { run: self.run, original, what });
+            PROBES.with(|p| p.borrow_mut().insert(node as usize, probe));
+        }
+    }
+}
+
+fn address(function: pg_sys::ExecProcNodeMtd) -> usize {
+    function.map_or(0, |f| f as *const () as usize)
+}
+
+/// Whether a table is the scope's, or one of its partitions or children.
+pub fn is_of(table: pg_sys::Oid, relation: pg_sys::Oid) -> bool {
+    table == relation
+        || raw::has_children(relation)
+            && raw::inheritors(relation, pg_sys::AccessShareLock as i32).contains(&table)
+}
+
+/// A node's turn.
+unsafe extern "C-unwind" fn step(node: Node) -> *mut pg_sys::TupleTableSlot {
+    // SAFETY: the probe lives until ExecutorEnd of this run, and is reached by a raw pointer: the original may raise, and
+    // nothing may be borrowed then.
+    unsafe {
+        let probe = PROBES.with(|p| p.borrow().get(&(node as usize)).map(|probe| std::ptr::from_ref::<Probe>(probe)));
+        let Some(probe) = probe.map(|probe| &*probe) else {
+            // the probe is gone and the node is not: no row without one
+            lost()
+        };
+        let Some(original) = probe.original else { lost() };
+        let slot = original(node);
+        let empty = slot.is_null() || (*slot).tts_flags & pg_sys::TTS_FLAG_EMPTY as u16 != 0;
+        match &probe.what {
+            What::Filter(scans) if !empty => scans.iter().for_each(|(persons, place)| persons.passed(*place)),
+            What::Filter(scans) => scans.iter().for_each(|(persons, place)| persons.dropped(*place)),
+            What::Scan { persons, filter, .. } if empty => {
+                if let Some(place) = filter {
+                    persons.dropped(*place);
+                }
+            }
+            What::Scan { persons, places, filter, fetches } => {
+                let row = (*node.cast::<pg_sys::ScanState>()).ss_ScanTupleSlot;
+                // a bitmap scan of pages that all may see, when nobody wants a column, gives rows it has not fetched
+                let fetched = !*fetches || (*row).tts_tid.ip_posid != 0;
+                match places {
+                    Some(places) if fetched => look(node, row, persons, places, *filter),
+                    _ => persons.unknown.set(true),
+                }
+            }
+        }
+        slot
+    }
+}
+
+/// Notes the person of a row.
+unsafe fn look(
+    node: Node,
+    row: *mut pg_sys::TupleTableSlot,
+    persons: &Persons,
+    places: &[Place],
+    filter: Option<usize>,
+) {
+    // SAFETY: the scan's own slot and expression context; the context is switched back, or reset by the error.
+    unsafe {
+        let context = (*(*node).ps_ExprContext).ecxt_per_tuple_memory;
+        let before = std::mem::replace(&mut *std::ptr::addr_of_mut!(pg_sys::CurrentMemoryContext), context);
+        PERSON.with(|p| p.borrow_mut().clear());
+        let found = read(row, places, |value| PERSON.with(|p| append(&mut p.borrow_mut(), value)));
+        pg_sys::CurrentMemoryContext = before;
+        if found == Read::Nobody {
+            return;
+        }
+        PERSON.with(|p| {
+            let person = p.borrow();
+            match filter {
+                None => persons.saw(&person),
+                Some(place) => persons.scanned(place, &person),
+            }
+        });
+    }
+}
+
+/// Ends a statement whose probe is gone.
+unsafe fn lost() -> ! {
+    // SAFETY: the frames between here and the executor own nothing.
+    unsafe {
+        crate::pg::error::raise(crate::pure::error::Error::new(
+            crate::pure::error::Kind::LogUnavailable,
+            "a scan lost the probe that notes whose rows it reads",
+        ))
+    }
+}
