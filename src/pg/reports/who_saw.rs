@@ -294,8 +294,9 @@ fn answer(mut hits: Hits, batch: Option<(i64, Batch)>) -> Result<Vec<sys::Row>> 
             hits.add(id, Some(Certainty::Possible));
         }
     }
-    let mut reads: BTreeMap<(i64, i64), sys::Row> = BTreeMap::new();
-    let row = |id: i64, r: &Record, certainty: Certainty| -> sys::Row {
+    let mut reads: BTreeMap<(i64, i64), (Record, Certainty)> = BTreeMap::new();
+    // not within SPI, whose memory goes with it
+    let row = |((_, id), (r, certainty)): ((i64, i64), (Record, Certainty))| -> sys::Row {
         vec![
             d(TimestampWithTimeZone::try_from(r.at).ok()),
             d(r.subprocessor.clone()),
@@ -309,9 +310,9 @@ fn answer(mut hits: Hits, batch: Option<(i64, Batch)>) -> Result<Vec<sys::Row>> 
     };
     let begins = |kind: RecordKind| kind == RecordKind::Exact || kind.is_beginning();
     if let Some((last_id, batch)) = batch {
-        for (id, (record, _)) in (last_id + 1..).zip(&batch.records) {
+        for (id, (record, _)) in (last_id + 1..).zip(batch.records) {
             if let Some(certainty) = hits.found.get(&record.statement_id).filter(|_| begins(record.kind)) {
-                reads.insert((record.at, id), row(id, record, *certainty));
+                reads.insert((record.at, id), (record, *certainty));
             }
         }
     }
@@ -345,9 +346,9 @@ fn answer(mut hits: Hits, batch: Option<(i64, Batch)>) -> Result<Vec<sys::Row>> 
                 ..Record::new(RecordKind::Exact, 0, StatementId { backend_start: 0, pid: 0, n: 0 })
             };
             let certainty = certain.get(place).copied().unwrap_or(Certainty::Possible);
-            reads.insert((record.at, id), row(id, &record, certainty));
+            reads.insert((record.at, id), (record, certainty));
         }
         Ok::<_, Error>(())
     })?;
-    Ok(reads.into_values().collect())
+    Ok(reads.into_iter().map(row).collect())
 }
