@@ -140,9 +140,10 @@ ALTER TABLE airlock_catalog.key_version DROP CONSTRAINT key_version_use_check;
 ALTER TABLE airlock_catalog.key_version ADD CONSTRAINT key_version_use_check CHECK (use IN ('seal', 'match', 'mask', 'log', 'subject'));
 -- constants and parameters of a read's statement, encrypted (src/pure/record/private.rs)
 CREATE TABLE airlock_catalog.read_private (
-  id     bigint PRIMARY KEY,              -- of the read_record
+  id     bigint NOT NULL,                 -- of the read_record; not unique, for a row too many must not stop the log
   sealed bytea NOT NULL
 );
+CREATE INDEX read_private_id ON airlock_catalog.read_private (id);
 
 -- data subjects whose rows a read touched, by scope (src/pure/subjects.rs)
 CREATE TABLE airlock_catalog.read_subject (
@@ -157,9 +158,9 @@ CREATE TABLE airlock_catalog.read_subject (
   listed         integer NOT NULL,        -- how many of them were seen
   seen_filter    bytea[] NOT NULL,
   scanned_filter bytea[] NOT NULL,
-  salt           bytea NOT NULL,
-  PRIMARY KEY (id, scope)
+  salt           bytea NOT NULL
 );
+CREATE INDEX read_subject_id ON airlock_catalog.read_subject (id);
 CREATE INDEX read_subject_tokens ON airlock_catalog.read_subject USING gin (tokens);
 CREATE INDEX read_subject_domain ON airlock_catalog.read_subject (domain, epoch);
 -- those that have to be looked into one by one

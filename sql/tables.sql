@@ -165,9 +165,10 @@ CREATE INDEX read_record_notes ON airlock_catalog.read_record (id) WHERE kind IN
 
 -- constants and parameters of a read's statement, encrypted (src/pure/record/private.rs)
 CREATE TABLE airlock_catalog.read_private (
-  id     bigint PRIMARY KEY,              -- of the read_record
+  id     bigint NOT NULL,                 -- of the read_record; not unique, for a row too many must not stop the log
   sealed bytea NOT NULL
 );
+CREATE INDEX read_private_id ON airlock_catalog.read_private (id);
 
 -- data subjects whose rows a read touched, by scope (src/pure/subjects.rs)
 CREATE TABLE airlock_catalog.read_subject (
@@ -182,9 +183,9 @@ CREATE TABLE airlock_catalog.read_subject (
   listed         integer NOT NULL,        -- how many of them were seen
   seen_filter    bytea[] NOT NULL,
   scanned_filter bytea[] NOT NULL,
-  salt           bytea NOT NULL,
-  PRIMARY KEY (id, scope)
+  salt           bytea NOT NULL
 );
+CREATE INDEX read_subject_id ON airlock_catalog.read_subject (id);
 CREATE INDEX read_subject_tokens ON airlock_catalog.read_subject USING gin (tokens);
 CREATE INDEX read_subject_domain ON airlock_catalog.read_subject (domain, epoch);
 -- those that have to be looked into one by one

@@ -91,6 +91,7 @@ const UNSAFE: &[&str] = &[
     "src/pg/columns/scrub.rs",
     "src/pg/columns/bind.rs",
     "src/pg/readlog/*.rs",
+    "src/pg/readlog/subjects/*.rs",
     "src/pg/keys/memory.rs",
     "src/pg/keys/root.rs",
     "src/pg/keys/proof.rs",

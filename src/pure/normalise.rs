@@ -312,7 +312,8 @@ mod tests {
 
     #[test]
     fn constants_are_kept_apart_in_their_order() {
-        let (text, constants) = apart("SELECT a, 1 FROM t WHERE b = 'x''y' -- 'no'\n AND c = $1 AND d IN (-2.5, E'\\n')", 200);
+        let (text, constants) =
+            apart("SELECT a, 1 FROM t WHERE b = 'x''y' -- 'no'\n AND c = $1 AND d IN (-2.5, E'\\n')", 200);
         assert_eq!(text, "SELECT a, ? FROM t WHERE b = ? AND c = $1 AND d IN (-?, ?)");
         assert_eq!(constants, ["1", "'x''y'", "2.5", "E'\\n'"]);
         // one that takes the rest with it holds the rest

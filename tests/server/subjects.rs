@@ -118,7 +118,8 @@ fn every_way_of_touching_a_row_names_its_person() {
                 }
                 drop(conn);
                 let log = settled(&cluster, &label, 1);
-                let wanted = |sql: &str| if sql.is_empty() { Vec::new() } else { ids(&format!("{sql} ORDER BY 1"), &cluster) };
+                let wanted =
+                    |sql: &str| if sql.is_empty() { Vec::new() } else { ids(&format!("{sql} ORDER BY 1"), &cluster) };
                 let (found, perhaps) = touched(&cluster, log[0].get("id"));
                 assert_eq!(found, wanted(exact), "{label}: for certain");
                 assert_eq!(perhaps, wanted(possible), "{label}: perhaps");
@@ -132,11 +133,15 @@ fn every_way_of_touching_a_row_names_its_person() {
 #[test]
 fn reads_are_found_before_they_are_settled_and_after() {
     let cluster = running();
-    let worker = cluster.admin("SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_airlock materialiser'").value();
-    let signal = |name: &str| assert!(std::process::Command::new("kill").args([name, &worker]).status().unwrap().success());
+    let worker =
+        cluster.admin("SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_airlock materialiser'").value();
+    let signal =
+        |name: &str| assert!(std::process::Command::new("kill").args([name, &worker]).status().unwrap().success());
     signal("-STOP");
     let mut conn = cluster.connect_as("acme", "unsettled");
-    for sql in ["SELECT city FROM acme.customers WHERE id = 4", "SELECT count(*) FROM acme.customers WHERE city LIKE 'O%'"] {
+    for sql in
+        ["SELECT city FROM acme.customers WHERE id = 4", "SELECT count(*) FROM acme.customers WHERE city LIKE 'O%'"]
+    {
         conn.query(sql).ok();
     }
     // one that streams, and has not ended
@@ -176,7 +181,9 @@ fn a_read_without_an_end_may_have_been_of_anybody() {
     conn.query("DECLARE c CURSOR FOR SELECT id FROM acme.customers WHERE id = 1").ok();
     conn.query("DECLARE d CURSOR FOR SELECT id FROM acme.things WHERE id = 1").ok();
     let reads = |table: &str, key: u32| -> Vec<String> {
-        let sql = format!("SELECT certainty FROM airlock.who_saw('public.{table}', '{key}') WHERE login_role = 'acme' ORDER BY id");
+        let sql = format!(
+            "SELECT certainty FROM airlock.who_saw('public.{table}', '{key}') WHERE login_role = 'acme' ORDER BY id"
+        );
         cluster.admin(&sql).rows.into_iter().map(|r| r[0].clone().unwrap()).collect()
     };
     assert_eq!(reads("customers", 1), ["possible"]);
@@ -191,7 +198,9 @@ fn a_read_without_an_end_may_have_been_of_anybody() {
     assert_eq!(log.iter().map(|r| r.get("outcome")).collect::<Vec<_>>(), ["killed", "killed"]);
     let certainty = |key: u32| {
         cluster
-            .admin(&format!("SELECT certainty FROM airlock.who_saw('public.customers', '{key}') WHERE login_role = 'acme'"))
+            .admin(&format!(
+                "SELECT certainty FROM airlock.who_saw('public.customers', '{key}') WHERE login_role = 'acme'"
+            ))
             .rows
     };
     assert_eq!(certainty(1), [[Some("possible".to_string())]]);

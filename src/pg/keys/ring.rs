@@ -11,8 +11,8 @@ use crate::pg::sys::role_name;
 use crate::pure::envelope::CarrierKey;
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::{
-    commitment, unwrap, ChainKey, LogKey, MaskKey, MatchKey, PrivateKey, SealKey, Secret, SubjectKey, Use, VersionState,
-    Wrapping,
+    commitment, unwrap, ChainKey, LogKey, MaskKey, MatchKey, PrivateKey, SealKey, Secret, SubjectKey, Use,
+    VersionState, Wrapping,
 };
 use crate::pure::name::literal;
 use crate::pure::plaintext::PlainType;

@@ -39,7 +39,7 @@ pub fn verify() -> Result<Verdict> {
     let cursor = Cursor::as_seen()?;
     let (mut verifier, mut seams) = (Verifier::new(key), Seams::default());
     // no further: in a transaction that wrote, our own queries see newer rows than the one that called us
-    let found = chain(&mut verifier, &mut seams, cursor.as_ref().map_or(i64::MAX, |c| c.last_id))?;
+    let (found, part) = chain(&mut verifier, &mut seams, cursor.as_ref().map_or(i64::MAX, |c| c.last_id))?;
     let checked = i64::try_from(verifier.checked()).unwrap_or(i64::MAX);
     let verdict = match (found, cursor) {
         (Some(found), _) => bad(checked, Some(found.id), found.message),
@@ -50,7 +50,19 @@ pub fn verify() -> Result<Verdict> {
             bad(checked, None, message.into())
         }
     };
-    Ok(with_seams(verdict, &seams))
+    Ok(with_part(with_seams(verdict, &seams), part))
+}
+
+/// Adds what is wrong with the parts of records: the chain may be whole all the same.
+fn with_part(mut verdict: Verdict, part: Option<Break>) -> Verdict {
+    let Some(part) = part else { return verdict };
+    verdict.message = match verdict.ok {
+        true => format!("{}; but for that {}", part.message, verdict.message),
+        false => format!("{}; besides, {}", verdict.message, part.message),
+    };
+    verdict.first_bad = Some(verdict.first_bad.map_or(part.id, |id| id.min(part.id)));
+    verdict.ok = false;
+    verdict
 }
 
 fn bad(checked: i64, first_bad: Option<i64>, message: String) -> Verdict {
@@ -108,8 +120,9 @@ fn finish(key: &ChainKey, verifier: Verifier, cursor: Cursor, checked: i64) -> R
     Ok(Verdict { ok: true, checked, first_bad: None, message })
 }
 
-/// Feeds all rows up to `last` to the verifier; the first break, if there is one. What is right goes to `seams`.
-fn chain(verifier: &mut Verifier, seams: &mut Seams, last: i64) -> Result<Option<Break>> {
+/// Feeds all rows up to `last` to the verifier; the first break, if there is one, and the first record whose parts are not
+/// its own. What is right goes to `seams`.
+fn chain(verifier: &mut Verifier, seams: &mut Seams, last: i64) -> Result<(Option<Break>, Option<Break>)> {
     // an array of another shape has the same elements, and is not what the worker wrote
     let arrays = ["views", "columns", "returned", "filtered", "base_columns", "scopes"];
     let arrays = if before_0_2() { &arrays[..2] } else { &arrays[..] };
@@ -121,7 +134,7 @@ fn chain(verifier: &mut Verifier, seams: &mut Seams, last: i64) -> Result<Option
         columns(),
         plain.collect::<Vec<_>>().join(" AND ")
     );
-    let mut from = i64::MIN;
+    let (mut from, mut part) = (i64::MIN, None);
     loop {
         check_for_interrupts!();
         let (found, seen) = Spi::connect(|client| {
@@ -145,16 +158,15 @@ fn chain(verifier: &mut Verifier, seams: &mut Seams, last: i64) -> Result<Option
                 seams.feed(id, &row.record);
                 parts.note(id, &row.record);
             }
-            let found = match seen {
-                Some(to) if !before_0_2() => parts.check(from, to)?,
-                _ => None,
-            };
-            Ok((found, seen))
+            if let (Some(to), None, false) = (seen, &part, before_0_2()) {
+                part = parts.check(from, to)?;
+            }
+            Ok((None, seen))
         })?;
         match (found, seen) {
-            (Some(found), _) => return Ok(Some(found)),
+            (Some(found), _) => return Ok((Some(found), part)),
             (None, Some(id)) if id < last => from = id + 1,
-            _ => return Ok(None),
+            _ => return Ok((None, part)),
         }
     }
 }
@@ -166,7 +178,8 @@ fn behind() -> Result<Option<i64>> {
         false => "UNION ALL SELECT p.id FROM airlock_catalog.read_private p UNION ALL SELECT s.id FROM airlock_catalog.read_subject s",
     };
     let all = format!("SELECT r.id FROM airlock_catalog.read_record r {parts}");
-    let sql = format!("SELECT pg_catalog.min(r.id) FROM ({all}) r, airlock_catalog.log_cursor c WHERE r.id > c.last_id");
+    let sql =
+        format!("SELECT pg_catalog.min(r.id) FROM ({all}) r, airlock_catalog.log_cursor c WHERE r.id > c.last_id");
     let sql = sql.as_str();
     Spi::connect(|client| client.select(sql, Some(1), &[]).and_then(|t| t.first().get_one::<i64>()).map_err(spi))
 }

@@ -126,12 +126,12 @@ fn wrong_number(table: &str, subjects: &[Subject], given: usize) -> Error {
     let error =
         Error::new(Kind::InvalidArgument, format!("{given} values do not name a data subject of {}", shown(table)));
     match keys.is_empty() {
-        true => error.detail("no scope of the relation declares a subject, and it has no primary key").hint(
-            "ask by a table that has one, such as the one that its foreign keys refer to",
+        true => error
+            .detail("no scope of the relation declares a subject, and it has no primary key")
+            .hint("ask by a table that has one, such as the one that its foreign keys refer to"),
+        false => error.detail(format!("data subjects are told by {}", keys.join(" or "))).hint(
+            "SELECT * FROM airlock.who_saw('customers', '42'), one value for each column, in the order of the table",
         ),
-        false => error
-            .detail(format!("data subjects are told by {}", keys.join(" or ")))
-            .hint("SELECT * FROM airlock.who_saw('customers', '42'), one value for each column, in the order of the table"),
     }
 }
 
@@ -258,8 +258,20 @@ fn settled(question: &Question, hits: &mut Hits) -> Result<()> {
         for tuple in client.select(sql.as_str(), None, &[]).map_err(spi)? {
             let id = statement(&tuple, 4)?;
             let record = Record {
-                scopes: tuple.get::<Vec<Option<i32>>>(1).map_err(spi)?.unwrap_or_default().into_iter().flatten().collect(),
-                views: tuple.get::<Vec<Option<String>>>(2).map_err(spi)?.unwrap_or_default().into_iter().flatten().collect(),
+                scopes: tuple
+                    .get::<Vec<Option<i32>>>(1)
+                    .map_err(spi)?
+                    .unwrap_or_default()
+                    .into_iter()
+                    .flatten()
+                    .collect(),
+                views: tuple
+                    .get::<Vec<Option<String>>>(2)
+                    .map_err(spi)?
+                    .unwrap_or_default()
+                    .into_iter()
+                    .flatten()
+                    .collect(),
                 at: tuple.get::<TimestampWithTimeZone>(3).map_err(spi)?.map_or(0, |t| t.into_inner()),
                 ..Record::new(RecordKind::Open, 0, id)
             };

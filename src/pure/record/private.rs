@@ -77,7 +77,8 @@ impl Private {
 
     /// The part of its bytes; `Corrupt` for anything that [`Private::encode`] would not write exactly so.
     pub fn decode(bytes: &[u8]) -> Result<Private> {
-        let corrupt = || Error::new(Kind::Corrupt, "the private part of a read record is not in its one canonical form");
+        let corrupt =
+            || Error::new(Kind::Corrupt, "the private part of a read record is not in its one canonical form");
         let part = Self::read(bytes).map_err(|_| corrupt())?;
         match part.encode() == bytes {
             true => Ok(part),
@@ -91,8 +92,7 @@ impl Private {
         if d.array()? != Some(5) || d.u8()? != VERSION {
             return Err(strange());
         }
-        let mut part =
-            Private { salt: d.bytes()?.try_into().map_err(|_| strange())?, ..Private::default() };
+        let mut part = Private { salt: d.bytes()?.try_into().map_err(|_| strange())?, ..Private::default() };
         for _ in 0..d.array()?.ok_or_else(strange)? {
             part.constants.push(d.str()?.to_string());
         }

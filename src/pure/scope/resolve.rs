@@ -240,7 +240,18 @@ fn check_subject(r: &Request<'_>) -> Result<()> {
         }
         let known = matches!(
             column.plain,
-            Some(P::Int2 | P::Int4 | P::Int8 | P::Numeric | P::Text | P::Uuid | P::Bytea | P::Date | P::Timestamp | P::Timestamptz)
+            Some(
+                P::Int2
+                    | P::Int4
+                    | P::Int8
+                    | P::Numeric
+                    | P::Text
+                    | P::Uuid
+                    | P::Bytea
+                    | P::Date
+                    | P::Timestamp
+                    | P::Timestamptz
+            )
         );
         if !known || column.base_type().ends_with("citext") {
             return Err(Error::scope(

@@ -287,7 +287,11 @@ mod tests {
 
     #[test]
     fn is_read_back_and_in_one_form_only() {
-        let all = vec![touched(&set(0..3), &set(0..5), true), Touched::undeclared(1), touched(&set(0..11_000), &set(0..0), false)];
+        let all = vec![
+            touched(&set(0..3), &set(0..5), true),
+            Touched::undeclared(1),
+            touched(&set(0..11_000), &set(0..0), false),
+        ];
         let bytes = encode(&[5; 16], all.clone());
         assert_eq!(decode(&bytes), Ok(([5; 16], all)));
         let small = encode(&[5; 16], vec![touched(&set(0..1), &set(0..2), false)]);

@@ -11,7 +11,13 @@ fn subjects_that_cannot_be_told_apart_are_refused_where_they_are_declared() {
          CREATE TABLE public.odd (id int PRIMARY KEY, f float8, j jsonb, t text COLLATE public.ci, secret airlock.encrypted('pii'));
          INSERT INTO public.odd VALUES (1, 1, '1', 'A', 'x')",
     );
-    for (subject, said) in [("f", "double precision"), ("j", "jsonb"), ("id,id", "twice"), ("secret", "encrypted"), ("nope", "does not exist")] {
+    for (subject, said) in [
+        ("f", "double precision"),
+        ("j", "jsonb"),
+        ("id,id", "twice"),
+        ("secret", "encrypted"),
+        ("nope", "does not exist"),
+    ] {
         let error = cluster.admin_error(&format!(
             "SELECT airlock.create_scope('acme', 'public.odd', '{{\"id\": \"clear\"}}', subject => '{{{subject}}}')"
         ));
@@ -44,7 +50,12 @@ fn questions_that_name_nobody_get_one_clear_error() {
     assert_eq!(cluster.admin_error("SELECT * FROM airlock.who_saw('public.bare', '1')").code(), "22023");
     // for auditors, who need no right on the table; for nobody else
     cluster.admin("CREATE ROLE auditor LOGIN IN ROLE airlock_auditor");
-    assert_eq!(cluster.sql("auditor", "SELECT count(*) FROM airlock.who_saw('public.customers', '1') WHERE subprocessor = 'acme'").value(), "0");
+    assert_eq!(
+        cluster
+            .sql("auditor", "SELECT count(*) FROM airlock.who_saw('public.customers', '1') WHERE subprocessor = 'acme'")
+            .value(),
+        "0"
+    );
     for role in ["clerk", "app", "acme"] {
         let code = cluster.sql(role, "SELECT * FROM airlock.who_saw('public.customers', '1')").code().to_string();
         assert!(["42501", "AL007"].contains(&code.as_str()), "{role}: {code}");
@@ -86,7 +97,11 @@ fn an_epoch_is_forgotten_and_the_log_still_verifies() {
     assert_eq!(touched(&cluster, &second), (vec![6], vec![]));
     assert_eq!(verify(&mut cluster.connect("postgres")), (true, None, String::new()));
     let epochs = cluster.admin("SELECT epoch, state FROM airlock.subject_epochs ORDER BY 1");
-    assert_eq!(epochs.rows.concat().into_iter().flatten().collect::<Vec<_>>().join(" "), "1 forgotten 2 present", "{epochs:?}");
+    assert_eq!(
+        epochs.rows.concat().into_iter().flatten().collect::<Vec<_>>().join(" "),
+        "1 forgotten 2 present",
+        "{epochs:?}"
+    );
 }
 
 #[test]

@@ -57,10 +57,13 @@ fn tables_that_refer_to_a_person_name_the_same_person() {
     // nobody's rows are nobody's
     let none = read(&cluster, "none", "SELECT total FROM acme.orders WHERE no = 5");
     assert_eq!(touched(&cluster, &none), (vec![], vec![]));
-    let both = read(&cluster, "both", "SELECT count(*) FROM acme.orders o, acme.customers c WHERE o.no = 2 AND c.id = 9");
+    let both =
+        read(&cluster, "both", "SELECT count(*) FROM acme.orders o, acme.customers c WHERE o.no = 2 AND c.id = 9");
     assert_eq!(touched(&cluster, &both), (vec![3, 9], vec![]));
     // renamed, the person is the same
-    cluster.admin("ALTER TABLE public.customers RENAME TO clients; ALTER TABLE public.clients RENAME COLUMN note TO remark");
+    cluster.admin(
+        "ALTER TABLE public.customers RENAME TO clients; ALTER TABLE public.clients RENAME COLUMN note TO remark",
+    );
     assert_eq!(certainty(&cluster, &one, "public.clients", &["2"]), "exact");
     assert_eq!(certainty(&cluster, &both, "public.clients", &["9"]), "exact");
 }
@@ -167,7 +170,9 @@ fn partitions_with_other_column_orders_are_read_as_they_are() {
          SELECT airlock.create_scope('acme', 'public.parted', '{\"id\": \"clear\"}', row_filter => 'id <> 30', subject => '{owner}')",
     );
     let id = read(&cluster, "parted", "SELECT id FROM acme.parted WHERE id::text LIKE '%1'");
-    for (owner, wanted) in [("p1", "exact"), ("p11", "exact"), ("p21", "exact"), ("p2", "possible"), ("p30", ""), ("p31", "")] {
+    for (owner, wanted) in
+        [("p1", "exact"), ("p11", "exact"), ("p21", "exact"), ("p2", "possible"), ("p30", ""), ("p31", "")]
+    {
         assert_eq!(certainty(&cluster, &id, "public.parted", &[owner]), wanted, "{owner}");
     }
     let id = read(&cluster, "parted some", "SELECT id FROM acme.parted ORDER BY id");

@@ -67,7 +67,8 @@ impl Batch {
         if self.records.is_empty() {
             return Ok(());
         }
-        let known: HashSet<usize> = store::repeated(self.records.iter().map(|(record, _)| record))?.into_iter().collect();
+        let known: HashSet<usize> =
+            store::repeated(self.records.iter().map(|(record, _)| record))?.into_iter().collect();
         self.repeated += known.len() as u64;
         let mut place = 0;
         self.records.retain(|_| {

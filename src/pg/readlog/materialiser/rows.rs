@@ -20,7 +20,9 @@ fn tables() -> Vec<String> {
 /// rights of the bootstrap superuser. In this order nobody can add one in between.
 pub fn lock(client: &mut SpiClient) -> Result<()> {
     let tables = tables();
-    client.update(format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", tables.join(", ")).as_str(), None, &[]).map_err(spi)?;
+    client
+        .update(format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", tables.join(", ")).as_str(), None, &[])
+        .map_err(spi)?;
     let sql = "SELECT t.tgname::pg_catalog.text FROM pg_catalog.pg_trigger t WHERE t.tgrelid = ANY ($1::pg_catalog.regclass[]) \
                UNION ALL SELECT r.rulename::pg_catalog.text FROM pg_catalog.pg_rewrite r WHERE r.ev_class = ANY ($1::pg_catalog.regclass[]) LIMIT 1";
     match client.update(sql, None, &[tables.into()]).map_err(spi)?.first().get_heap_tuple().map_err(spi)? {
@@ -41,7 +43,14 @@ pub fn insert(client: &mut SpiClient, rows: Vec<(Row, Parts)>, version: u32, key
         [(0, INT8OID), (2, TIMESTAMPTZOID), (3, TIMESTAMPTZOID), (4, INT4OID), (5, INT8OID), (25, BYTEAOID)]
             .into_iter()
             .chain([(15, TEXTARRAYOID), (16, TEXTARRAYOID), (21, INT8OID), (22, INT8OID), (23, INT8OID)])
-            .chain([(26, TEXTARRAYOID), (27, TEXTARRAYOID), (28, TEXTARRAYOID), (29, BYTEAOID), (30, BYTEAOID), (31, INT4ARRAYOID)])
+            .chain([
+                (26, TEXTARRAYOID),
+                (27, TEXTARRAYOID),
+                (28, TEXTARRAYOID),
+                (29, BYTEAOID),
+                (30, BYTEAOID),
+                (31, INT4ARRAYOID),
+            ])
     {
         types[place] = oid;
     }
@@ -72,7 +81,8 @@ pub fn insert(client: &mut SpiClient, rows: Vec<(Row, Parts)>, version: u32, key
 }
 
 const PRIVATE: &str = "INSERT INTO airlock_catalog.read_private (id, sealed) VALUES ($1, $2)";
-const SUBJECT: &str = "INSERT INTO airlock_catalog.read_subject (id, scope, domain, epoch, seen, scanned, anybody, tokens, listed, \
+const SUBJECT: &str =
+    "INSERT INTO airlock_catalog.read_subject (id, scope, domain, epoch, seen, scanned, anybody, tokens, listed, \
     seen_filter, scanned_filter, salt) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 
 fn prepared<'a>(
@@ -97,7 +107,17 @@ fn insert_subjects(
 ) -> Result<()> {
     use pgrx::pg_sys::BuiltinOid::{BOOLOID, BYTEAARRAYOID, BYTEAOID, INT4OID, INT8OID, TEXTOID, UUIDARRAYOID};
     let types = [
-        INT8OID, INT4OID, TEXTOID, INT4OID, INT8OID, INT8OID, BOOLOID, UUIDARRAYOID, INT4OID, BYTEAARRAYOID, BYTEAARRAYOID,
+        INT8OID,
+        INT4OID,
+        TEXTOID,
+        INT4OID,
+        INT8OID,
+        INT8OID,
+        BOOLOID,
+        UUIDARRAYOID,
+        INT4OID,
+        BYTEAARRAYOID,
+        BYTEAARRAYOID,
         BYTEAOID,
     ];
     let (salt, touched) = subjects::decode(part)?;

@@ -211,8 +211,7 @@ fn address(function: pg_sys::ExecProcNodeMtd) -> usize {
 /// Whether a table is the scope's, or one of its partitions or children.
 pub fn is_of(table: pg_sys::Oid, relation: pg_sys::Oid) -> bool {
     table == relation
-        || raw::has_children(relation)
-            && raw::inheritors(relation, pg_sys::AccessShareLock as i32).contains(&table)
+        || raw::has_children(relation) && raw::inheritors(relation, pg_sys::AccessShareLock as i32).contains(&table)
 }
 
 /// A node's turn.

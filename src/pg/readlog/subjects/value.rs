@@ -199,7 +199,10 @@ pub fn canonical_of_texts(relation: pg_sys::Oid, columns: &[(String, String)]) -
             let (mut data_type, mut typmod, mut collation) = (pg_sys::InvalidOid, 0, pg_sys::InvalidOid);
             pg_sys::get_atttypetypmodcoll(relation, number, &mut data_type, &mut typmod, &mut collation);
             let Some(reading) = reading(data_type, collation) else {
-                return Err(Error::new(Kind::Unsupported, format!("column {} cannot tell data subjects apart", shown(name))));
+                return Err(Error::new(
+                    Kind::Unsupported,
+                    format!("column {} cannot tell data subjects apart", shown(name)),
+                ));
             };
             let (mut input, mut parameter) = (pg_sys::InvalidOid, pg_sys::InvalidOid);
             // of the type beneath a domain, whose constraints may call anybody's functions

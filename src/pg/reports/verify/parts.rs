@@ -43,7 +43,8 @@ impl Expected {
 fn compare(what: &str, expected: &BTreeMap<i64, Hash>, stored: &BTreeMap<i64, Option<Hash>>) -> Option<Break> {
     let wrong = |id: i64, how: &str| Some(Break { id, message: format!("the {what} of record {id} {how}") });
     let missing = expected.keys().find(|id| !stored.contains_key(id)).copied();
-    let changed = stored.iter().find(|(id, hash)| hash.is_none() || expected.get(id) != hash.as_ref()).map(|(id, _)| *id);
+    let changed =
+        stored.iter().find(|(id, hash)| hash.is_none() || expected.get(id) != hash.as_ref()).map(|(id, _)| *id);
     match (missing, changed) {
         (Some(id), None) => wrong(id, "are missing"),
         (Some(id), Some(other)) if id < other => wrong(id, "are missing"),
@@ -68,7 +69,9 @@ fn stored_private(from: i64, to: i64, expected: &BTreeMap<i64, Hash>) -> Result<
                 }
                 _ => None,
             };
-            found.insert(id, opened);
+            // two of one record are one too many
+            let twice = found.contains_key(&id);
+            found.insert(id, opened.filter(|_| !twice));
         }
         Ok(found)
     })
@@ -101,7 +104,8 @@ fn stored_subjects(from: i64, to: i64) -> Result<BTreeMap<i64, Option<Hash>>> {
 }
 
 /// The columns that [`read`] takes.
-pub const ROWS: &str = "SELECT s.id, s.salt, s.scope, s.domain, s.epoch, s.seen, s.scanned, s.anybody, s.tokens, s.listed, \
+pub const ROWS: &str =
+    "SELECT s.id, s.salt, s.scope, s.domain, s.epoch, s.seen, s.scanned, s.anybody, s.tokens, s.listed, \
     s.seen_filter, s.scanned_filter FROM airlock_catalog.read_subject s";
 
 /// A row of `read_subject`: its salt, and what it says. XX001 for one that no record gives.
