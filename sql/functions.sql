@@ -135,6 +135,12 @@ CREATE FUNCTION airlock.mask_bucket(value double precision, step numeric) RETURN
 -- records in WAL that the materialiser has not reached yet, as seen from this query's own cursor row
 CREATE FUNCTION airlock.unsettled_records() RETURNS SETOF airlock_catalog.read_record
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 10 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_unsettled_records';
+-- true, once it is on record that this statement reads the log
+CREATE FUNCTION airlock.note_log_read() RETURNS boolean
+  STABLE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_note_log_read';
+-- what was taken out of a read's statement
+CREATE FUNCTION airlock.statement_values(id bigint, OUT constants text[], OUT parameters text[], OUT cut boolean) RETURNS SETOF record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_statement_values';
 -- who read a person's rows: the values of the relation's subject columns, or of its primary key, in the order of the table
 CREATE FUNCTION airlock.who_saw(relation regclass, VARIADIC subject text[], OUT logged_at timestamptz, OUT subprocessor text,
     OUT columns text[], OUT purpose text, OUT certainty text, OUT id bigint, OUT views text[], OUT login_role text) RETURNS SETOF record

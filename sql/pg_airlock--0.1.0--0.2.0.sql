@@ -133,6 +133,7 @@ ALTER TABLE airlock_catalog.read_record ADD COLUMN returned text[] NOT NULL DEFA
   ADD COLUMN scopes integer[] NOT NULL DEFAULT '{}';
 -- few rows where answers are recorded as they leave
 CREATE INDEX read_record_beginnings ON airlock_catalog.read_record (id) WHERE kind IN ('intent', 'open');
+CREATE INDEX read_record_audit ON airlock_catalog.read_record (id) WHERE kind = 'audit';
 
 -- data subjects: what a scope's subject stands for, a key for their names, whom each read touched
 ALTER TABLE airlock_catalog.scope ADD COLUMN subject_domains text[] NOT NULL DEFAULT '{}';
@@ -169,6 +170,12 @@ CREATE INDEX read_subject_anybody ON airlock_catalog.read_subject (scope) WHERE 
 
 SELECT pg_catalog.pg_extension_config_dump('airlock_catalog.read_private'::pg_catalog.regclass, '');
 SELECT pg_catalog.pg_extension_config_dump('airlock_catalog.read_subject'::pg_catalog.regclass, '');
+-- true, once it is on record that this statement reads the log
+CREATE FUNCTION airlock.note_log_read() RETURNS boolean
+  STABLE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_note_log_read';
+-- what was taken out of a read's statement
+CREATE FUNCTION airlock.statement_values(id bigint, OUT constants text[], OUT parameters text[], OUT cut boolean) RETURNS SETOF record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_statement_values';
 -- who read a person's rows: the values of the relation's subject columns, or of its primary key, in the order of the table
 CREATE FUNCTION airlock.who_saw(relation regclass, VARIADIC subject text[], OUT logged_at timestamptz, OUT subprocessor text,
     OUT columns text[], OUT purpose text, OUT certainty text, OUT id bigint, OUT views text[], OUT login_role text) RETURNS SETOF record
@@ -200,7 +207,7 @@ SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting
         AND o.backend_start = i.backend_start AND o.backend_pid = i.backend_pid AND o.statement_no = i.statement_no
   LEFT JOIN unsettled u ON o.id IS NULL AND u.kind IN ('outcome', 'killed')
         AND u.backend_start = i.backend_start AND u.backend_pid = i.backend_pid AND u.statement_no = i.statement_no
- WHERE i.kind IN ('exact', 'intent', 'open', 'denied')
+ WHERE airlock.note_log_read() AND i.kind IN ('exact', 'intent', 'open', 'denied')
 UNION ALL
 SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting_role, i.client_addr, i.application_name,
        i.backend_pid, i.tls, i.database, i.views, i.columns, i.purpose, i.statement,
@@ -213,7 +220,17 @@ SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting
   FROM unsettled i
   LEFT JOIN unsettled u ON u.kind IN ('outcome', 'killed')
         AND u.backend_start = i.backend_start AND u.backend_pid = i.backend_pid AND u.statement_no = i.statement_no
- WHERE i.kind IN ('exact', 'intent', 'open', 'denied');
+ WHERE airlock.note_log_read() AND i.kind IN ('exact', 'intent', 'open', 'denied');
+CREATE VIEW airlock.audit_log AS
+SELECT a.id, a.logged_at, a.login_role, a.session_role, a.acting_role, a.client_addr, a.tls, a.application_name, a.backend_pid,
+       a.detail AS what, a.statement, a.hash
+  FROM airlock_catalog.read_record a
+ WHERE airlock.note_log_read() AND a.kind = 'audit'
+UNION ALL
+SELECT u.id, u.logged_at, u.login_role, u.session_role, u.acting_role, u.client_addr, u.tls, u.application_name, u.backend_pid,
+       u.detail, u.statement, u.hash
+  FROM airlock.unsettled_records() u
+ WHERE airlock.note_log_read() AND u.kind = 'audit';
 CREATE OR REPLACE VIEW airlock.field_access AS
 SELECT s.name AS subprocessor, c.relation, r.column_name AS "column", CASE WHEN r.mask IS NULL THEN 'clear' ELSE 'masked' END AS exposure,
        r.mask, r.encrypted, r.since, l.last_read, coalesce(l.reads, 0) AS reads
@@ -338,8 +355,10 @@ GRANT EXECUTE ON FUNCTION
   airlock.preview_scope(text, regclass, jsonb, text, text[], text[], name), airlock.drop_scope(text, regclass)
   TO airlock_admin;
 GRANT EXECUTE ON FUNCTION airlock.doctor(), airlock.version() TO airlock_admin, airlock_auditor;
-GRANT EXECUTE ON FUNCTION airlock.verify_log(), airlock.unsettled_records(), airlock.who_saw(regclass, text[]) TO airlock_auditor;
+GRANT EXECUTE ON FUNCTION airlock.verify_log(), airlock.unsettled_records(), airlock.note_log_read(), airlock.who_saw(regclass, text[]) TO airlock_auditor;
 GRANT SELECT ON airlock.keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks, airlock.subject_epochs TO airlock_admin, airlock_auditor;
-GRANT SELECT ON airlock.access_log TO airlock_auditor;
+GRANT SELECT ON airlock.access_log, airlock.audit_log TO airlock_auditor;
+-- constants are data: for whoever administers, and on record
+GRANT EXECUTE ON FUNCTION airlock.statement_values(bigint) TO airlock_admin;
 -- shows each reader what is its own
 GRANT SELECT ON airlock.progress TO PUBLIC;

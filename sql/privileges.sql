@@ -44,8 +44,10 @@ GRANT EXECUTE ON FUNCTION
   airlock.preview_scope(text, regclass, jsonb, text, text[], text[], name), airlock.drop_scope(text, regclass)
   TO airlock_admin;
 GRANT EXECUTE ON FUNCTION airlock.doctor(), airlock.version() TO airlock_admin, airlock_auditor;
-GRANT EXECUTE ON FUNCTION airlock.verify_log(), airlock.unsettled_records(), airlock.who_saw(regclass, text[]) TO airlock_auditor;
+GRANT EXECUTE ON FUNCTION airlock.verify_log(), airlock.unsettled_records(), airlock.note_log_read(), airlock.who_saw(regclass, text[]) TO airlock_auditor;
 GRANT SELECT ON airlock.keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks, airlock.subject_epochs TO airlock_admin, airlock_auditor;
-GRANT SELECT ON airlock.access_log TO airlock_auditor;
+GRANT SELECT ON airlock.access_log, airlock.audit_log TO airlock_auditor;
+-- constants are data: for whoever administers, and on record
+GRANT EXECUTE ON FUNCTION airlock.statement_values(bigint) TO airlock_admin;
 -- shows each reader what is its own
 GRANT SELECT ON airlock.progress TO PUBLIC;

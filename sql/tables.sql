@@ -160,6 +160,7 @@ CREATE INDEX read_record_time ON airlock_catalog.read_record USING brin (logged_
 CREATE INDEX read_record_subprocessor ON airlock_catalog.read_record (subprocessor, logged_at);
 -- few rows where answers are recorded as they leave
 CREATE INDEX read_record_beginnings ON airlock_catalog.read_record (id) WHERE kind IN ('intent', 'open');
+CREATE INDEX read_record_audit ON airlock_catalog.read_record (id) WHERE kind = 'audit';
 -- few rows: where the log begins and goes on, and what should not be in it
 CREATE INDEX read_record_notes ON airlock_catalog.read_record (id) WHERE kind IN ('configuration', 'finding');
 

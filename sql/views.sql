@@ -57,7 +57,7 @@ SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting
         AND o.backend_start = i.backend_start AND o.backend_pid = i.backend_pid AND o.statement_no = i.statement_no
   LEFT JOIN unsettled u ON o.id IS NULL AND u.kind IN ('outcome', 'killed')
         AND u.backend_start = i.backend_start AND u.backend_pid = i.backend_pid AND u.statement_no = i.statement_no
- WHERE i.kind IN ('exact', 'intent', 'open', 'denied')
+ WHERE airlock.note_log_read() AND i.kind IN ('exact', 'intent', 'open', 'denied')
 UNION ALL
 SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting_role, i.client_addr, i.application_name,
        i.backend_pid, i.tls, i.database, i.views, i.columns, i.purpose, i.statement,
@@ -70,7 +70,19 @@ SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting
   FROM unsettled i
   LEFT JOIN unsettled u ON u.kind IN ('outcome', 'killed')
         AND u.backend_start = i.backend_start AND u.backend_pid = i.backend_pid AND u.statement_no = i.statement_no
- WHERE i.kind IN ('exact', 'intent', 'open', 'denied');
+ WHERE airlock.note_log_read() AND i.kind IN ('exact', 'intent', 'open', 'denied');
+
+-- who read the log, and what of it; reading this is on record as well
+CREATE VIEW airlock.audit_log AS
+SELECT a.id, a.logged_at, a.login_role, a.session_role, a.acting_role, a.client_addr, a.tls, a.application_name, a.backend_pid,
+       a.detail AS what, a.statement, a.hash
+  FROM airlock_catalog.read_record a
+ WHERE airlock.note_log_read() AND a.kind = 'audit'
+UNION ALL
+SELECT u.id, u.logged_at, u.login_role, u.session_role, u.acting_role, u.client_addr, u.tls, u.application_name, u.backend_pid,
+       u.detail, u.statement, u.hash
+  FROM airlock.unsettled_records() u
+ WHERE airlock.note_log_read() AND u.kind = 'audit';
 
 -- epochs of the read log, each with a key of its own for the names of data subjects
 CREATE VIEW airlock.subject_epochs AS

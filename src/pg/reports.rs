@@ -2,13 +2,14 @@
 
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
+mod values;
 mod verify;
 mod who_saw;
 
 use crate::pg::keys::{ring, root};
 use crate::pg::readlog::materialiser::{spi, Batch, Cursor, Row};
-use crate::pg::readlog::{armed, wal};
-use crate::pg::sys::{self, d};
+use crate::pg::readlog::{armed, audit, wal};
+use crate::pg::sys::{self, d, Sql};
 use crate::pg::{error, shared};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::mask::Mask;
@@ -23,6 +24,32 @@ sql_function!(
     |args| {
         may_read_log()?;
         sys::return_set(args, unsettled()?)
+    }
+);
+
+sql_function!(
+    /// `airlock.note_log_read() → boolean`: true, once a record says that this statement reads the access log. What the log's
+    /// views begin with, so the reader's statement is on disk before a row of the log is shown.
+    ///
+    /// Errors: `42501` for whoever may not read the log; `AL001` the keys are locked; `AL005` no record can be written.
+    airlock_note_log_read,
+    |_args| {
+        may_read_log()?;
+        audit::note("access log")?;
+        Ok(Sql(true))
+    }
+);
+
+sql_function!(
+    /// `airlock.statement_values(id bigint, OUT constants text[], OUT parameters text[], OUT cut boolean)`: the constants and parameters
+    /// that a read's statement held, from the encrypted part of its record, in the order of the `?` in its text. A row for the
+    /// record if it has that part still, else none. The call is itself recorded.
+    ///
+    /// Errors: `AL001` the keys are locked; `AL003` the part is not the record's.
+    airlock_statement_values,
+    |args| {
+        let id: i64 = args.need(0, "id")?;
+        sys::return_set(args, values::of_statement(id)?)
     }
 );
 

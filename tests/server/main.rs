@@ -12,6 +12,7 @@ mod moved;
 mod process;
 mod protocol;
 
+mod audit;
 mod binding;
 mod contain;
 mod crash;

@@ -21,7 +21,7 @@ use super::wire;
 use crate::pg::registry::{self, Registry};
 use crate::pg::{gucs, shared, sys};
 use crate::pure::error::{Error, Kind, Result};
-use crate::pure::record::{check_size, encode, Outcome, Record, RecordKind};
+use crate::pure::record::{check_size, encode, Outcome, Parts, Record, RecordKind};
 use crate::pure::subprocessor::{may_read, Connection};
 use crate::pure::wire::{Limits, Portal, Put, Wire, MOST_WAITING};
 use reads::{Ended, Read};
@@ -146,7 +146,13 @@ fn gone(id: i32) -> Error {
 ///
 /// A read that the contract refuses leaves a `denied` record. AL005 when no record can be kept, AL006 to AL009 when the
 /// contract says no.
-pub fn arm(run: Run, level: i32, mut record: Record, scopes: Vec<i32>, connection: &Connection) -> Result<()> {
+pub fn arm(
+    run: Run,
+    level: i32,
+    (mut record, mut private): (Record, Option<Vec<u8>>),
+    scopes: Vec<i32>,
+    connection: &Connection,
+) -> Result<()> {
     // keys first: locked is the cause then, and that the worker stands still its consequence
     let sealer = Rc::new(Sealer::new()?);
     super::materialiser::health()?;
@@ -157,6 +163,7 @@ pub fn arm(run: Run, level: i32, mut record: Record, scopes: Vec<i32>, connectio
     if older {
         // until ALTER EXTENSION … UPDATE: records as the objects of that release know them
         record.scopes = Vec::new();
+        private = None;
         record = Record { returned: Vec::new(), filtered: Vec::new(), base_columns: Vec::new(), ..record };
     }
     match allowed(&registry, &scopes, connection).and_then(|p| super::drift::check(&registry, &scopes).map(|()| p)) {
@@ -166,7 +173,7 @@ pub fn arm(run: Run, level: i32, mut record: Record, scopes: Vec<i32>, connectio
             record.kind = RecordKind::Denied;
             record.outcome = Some(Outcome::Error);
             record.sqlstate = Some(refusal.kind.sqlstate().into());
-            wal::flush(sealer.append(record.clone())?);
+            wal::flush(sealer.append_with(record, Parts { private, subjects: None })?);
             return Err(refusal);
         }
     }
@@ -188,9 +195,14 @@ pub fn arm(run: Run, level: i32, mut record: Record, scopes: Vec<i32>, connectio
         wal::flush(sealer.append(record.clone())?);
     }
     let checked = (registry.generation(), sys::today());
-    let read = Read { scopes, checked, persons, at_the_wire, older, ..Read::new(run, level, record, sealer) };
+    let read = Read { scopes, checked, persons, private, at_the_wire, older, ..Read::new(run, level, record, sealer) };
     with(|s| s.add(read));
     Ok(())
+}
+
+/// The number of a record that is not of a read.
+pub fn next_number() -> u64 {
+    with(State::next_number)
 }
 
 /// Makes this backend findable for a suspension, whatever its login is.

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)] // ◆ hooks
 #![allow(ffi_unwind_calls)] // reason: predecessors are called as C calls them; no frame here owns anything meanwhile
 
-use super::{armed, callbacks, columns, identity, record_of, subjects, wire};
+use super::{armed, callbacks, columns, identity, private, record_of, subjects, wire};
 use crate::pg::encrypted::{advice, ddl, search};
 use crate::pg::error::{run, unpacked};
 use crate::pg::gate::lookup;
@@ -262,12 +262,14 @@ unsafe fn start(desc: *mut pg_sys::QueryDesc, flags: c_int) -> Result<()> {
         let contract = registry.subprocessors.get(&*name).map(|s| s.contract_reference.clone()).unwrap_or_default();
         let source = record_of::statement_text((*desc).sourceText, plan.stmt_location, plan.stmt_len);
         let scopes = facts.scopes.clone();
-        let intent = record_of::intent(facts, &name, &contract, &source);
+        let (intent, constants) = record_of::intent(facts, &name, &contract, &source);
+        let private = private::part(constants, (*desc).params)?;
         if !EXIT.with(|e| e.replace(true)) {
             // after ShutdownPostgres in registration, so before it at exit: the transaction is still there
             pg_sys::before_shmem_exit(Some(callbacks::exiting), pg_sys::Datum::from(0));
         }
-        armed::arm(desc as usize, pg_sys::GetCurrentTransactionNestLevel(), intent, scopes, &record_of::connection())
+        let level = pg_sys::GetCurrentTransactionNestLevel();
+        armed::arm(desc as usize, level, (intent, private), scopes, &record_of::connection())
     }
 }
 

@@ -6,12 +6,14 @@
 //! that must come first cannot be written, nothing leaves.
 
 pub mod armed;
+pub mod audit;
 pub mod callbacks;
 pub mod columns;
 pub mod drift;
 pub mod hooks;
 pub mod identity;
 pub mod materialiser;
+pub mod private;
 pub mod record_of;
 pub mod subjects;
 pub mod wal;

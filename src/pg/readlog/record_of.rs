@@ -9,7 +9,7 @@ use crate::pg::sys::compat::Access;
 use crate::pg::sys::raw::{raw_authenticated_user, raw_current_user, raw_session_user};
 use crate::pg::sys::{now, role_name};
 use crate::pure::name::ident;
-use crate::pure::normalise::normalise;
+use crate::pure::normalise::apart;
 use crate::pure::record::{Record, RecordKind, StatementId, MAX_STATEMENT};
 use crate::pure::subprocessor::Connection;
 use pgrx::pg_sys;
@@ -131,15 +131,31 @@ unsafe fn columns_of(access: &Access) -> Vec<i16> {
     }
 }
 
-/// The intent record of a statement, but for purpose and number.
-pub fn intent(facts: Facts, subprocessor: &str, contract: &str, source: &str) -> Record {
+/// The intent record of a statement, but for purpose and number, and the constants that were taken out of it.
+pub fn intent(facts: Facts, subprocessor: &str, contract: &str, source: &str) -> (Record, Vec<String>) {
+    let (statement, constants) = apart(source, MAX_STATEMENT);
+    let record = Record {
+        subprocessor: subprocessor.to_string(),
+        contract: contract.to_string(),
+        views: facts.views,
+        columns: facts.columns,
+        returned: facts.returned,
+        filtered: facts.filtered,
+        base_columns: facts.base_columns,
+        scopes: facts.scopes,
+        statement,
+        ..of_session(RecordKind::Intent)
+    };
+    (record, constants)
+}
+
+/// A record that says who this session is, and from where.
+pub fn of_session(kind: RecordKind) -> Record {
     // SAFETY: backend-local variables of a connected backend.
     unsafe {
         let id = StatementId { backend_start: pg_sys::MyStartTimestamp, pid: pg_sys::MyProcPid, n: 0 };
         let database = pg_sys::get_database_name(pg_sys::MyDatabaseId);
         Record {
-            subprocessor: subprocessor.to_string(),
-            contract: contract.to_string(),
             login_role: role_name(raw_authenticated_user()),
             session_role: role_name(raw_session_user()),
             acting_role: role_name(raw_current_user()),
@@ -147,14 +163,7 @@ pub fn intent(facts: Facts, subprocessor: &str, contract: &str, source: &str) ->
             tls: tls(),
             application_name: text(pg_sys::application_name),
             database: if database.is_null() { String::new() } else { text(database) },
-            views: facts.views,
-            columns: facts.columns,
-            returned: facts.returned,
-            filtered: facts.filtered,
-            base_columns: facts.base_columns,
-            scopes: facts.scopes,
-            statement: normalise(source, MAX_STATEMENT),
-            ..Record::new(RecordKind::Intent, now(), id)
+            ..Record::new(kind, now(), id)
         }
     }
 }

@@ -5,9 +5,9 @@
 
 use super::verify::parts::{read, ROWS};
 use crate::pg::keys::ring::subjects as keys;
-use crate::pg::readlog::identity;
 use crate::pg::readlog::materialiser::{spi, Batch};
 use crate::pg::readlog::subjects::canonical_of_texts;
+use crate::pg::readlog::{audit, identity};
 use crate::pg::registry::Subject;
 use crate::pg::sys::sql::{self, arg};
 use crate::pg::sys::{self, catalog, d};
@@ -84,6 +84,7 @@ fn ask(relation: pg_sys::Oid, subject: &[Option<String>]) -> Result<Question> {
     if given.len() != subject.len() || !subjects.iter().any(|s| s.columns.len() == given.len()) {
         return Err(wrong_number(&facts.name, &subjects, given.len()));
     }
+    audit::note(&format!("who_saw: {}.{}", facts.schema, facts.name))?;
     let mut question = Question { sought: Vec::new(), domains: Vec::new(), epochs: Vec::new(), scopes: Vec::new() };
     let epochs = keys::epochs()?;
     for subject in subjects.iter().filter(|s| s.columns.len() == given.len()) {

@@ -56,6 +56,8 @@ pub struct Read {
     pub at_the_wire: bool,
     /// The objects of 0.1.0 are installed, which have no place for a record's parts.
     pub older: bool,
+    /// What its statement holds apart from its text, for the record that says the text; `None` once that is written.
+    pub private: Option<Vec<u8>>,
     /// Whose rows it touches.
     pub persons: Rc<Collector>,
     /// Rows of the executor.
@@ -77,6 +79,7 @@ impl Read {
             sealer,
             at_the_wire: false,
             older: false,
+            private: None,
             persons: Rc::default(),
             rows: 0,
             ended: None,

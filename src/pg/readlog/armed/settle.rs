@@ -26,14 +26,17 @@ pub fn settle(durable: bool) -> Result<()> {
     for (number, form, counts) in &due {
         let made = with(|s| {
             let read = s.reads.iter().find(|r| r.number() == *number)?;
-            Some((record(read, *form, *counts), read.sealer.clone(), read.persons.clone()))
+            // with the statement's text; again where a read goes on under another number
+            let private = if *form == Form::Final { None } else { read.private.clone() };
+            Some((record(read, *form, *counts), read.sealer.clone(), read.persons.clone(), private))
         });
-        let Some((record, sealer, persons)) = made else { continue };
-        let lsn = match form {
+        let Some((record, sealer, persons, private)) = made else { continue };
+        let subjects = match form {
             // whose rows it touched is not known yet
-            Form::Open => sealer.append(record)?,
-            Form::Exact | Form::Final => sealer.append_with(record, parts(&persons)?)?,
+            Form::Open => None,
+            Form::Exact | Form::Final => Some(touched(&persons)?),
         };
+        let lsn = sealer.append_with(record, Parts { private, subjects })?;
         match form {
             Form::Final => outcome = lsn,
             Form::Exact | Form::Open => last = lsn,
@@ -67,10 +70,9 @@ impl State {
     }
 }
 
-/// What travels with the record of a whole read.
-fn parts(persons: &Collector) -> Result<Parts> {
-    let salt = entropy::random::<16>()?;
-    Ok(Parts { private: None, subjects: Some(subjects::encode(&salt, persons.touched())) })
+/// The subject part of a read's record.
+fn touched(persons: &Collector) -> Result<Vec<u8>> {
+    Ok(subjects::encode(&entropy::random::<16>()?, persons.touched()))
 }
 
 fn record(read: &Read, form: Form, counts: Counts) -> Record {
@@ -107,8 +109,8 @@ pub fn outcomes_of_intents() -> Result<()> {
     let mut first = Ok(());
     for read in ended {
         let record = record(&read, Form::Final, Counts { rows: read.rows, bytes: 0 });
-        let parts = if read.older { Ok(Parts::default()) } else { parts(&read.persons) };
-        match parts.and_then(|parts| read.sealer.append_with(record, parts)) {
+        let subjects = if read.older { Ok(None) } else { touched(&read.persons).map(Some) };
+        match subjects.and_then(|subjects| read.sealer.append_with(record, Parts { private: None, subjects })) {
             Ok(lsn) => {
                 shared::outcome_written(lsn);
                 wal::nudge(lsn);

@@ -1,0 +1,54 @@
+//! Reading the log is itself recorded: who read what of it, on disk before any of it is shown.
+#![allow(unsafe_code)] // ◆ the statement at hand
+
+use super::{armed, materialiser, record_of, wal};
+use crate::pure::error::Result;
+use crate::pure::normalise::normalise;
+use crate::pure::record::{Record, RecordKind, MAX_STATEMENT};
+use pgrx::pg_sys;
+use std::cell::RefCell;
+use std::ffi::CStr;
+
+thread_local! {
+    /// What was recorded for the statement that began then.
+    static NOTED: RefCell<(i64, Vec<String>)> = const { RefCell::new((0, Vec::new())) };
+}
+
+/// Records that this session's statement reads `what` of the log, once for each statement of the client's. Nothing is
+/// recorded on a standby, which writes no WAL, nor with the objects of 0.1.0, which have no place for it.
+///
+/// # Errors
+/// AL001 when the keys are locked; AL005 when no record can be written.
+pub fn note(what: &str) -> Result<()> {
+    if wal::in_recovery() || materialiser::before_0_2() {
+        return Ok(());
+    }
+    // SAFETY: backend-local variables.
+    let (began, text) = unsafe { (pg_sys::GetCurrentStatementStartTimestamp(), pg_sys::debug_query_string) };
+    let known = NOTED.with(|n| {
+        let n = n.borrow();
+        n.0 == began && n.1.iter().any(|w| w == what)
+    });
+    if known {
+        return Ok(());
+    }
+    // SAFETY: NULL or the client's text.
+    let text =
+        if text.is_null() { String::new() } else { unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned() };
+    let mut record = Record {
+        statement: normalise(&text, MAX_STATEMENT),
+        detail: Some(what.to_string()),
+        ..record_of::of_session(RecordKind::Audit)
+    };
+    record.statement_id.n = armed::next_number();
+    let lsn = wal::Sealer::new()?.append(record)?;
+    wal::flush(lsn);
+    NOTED.with(|n| {
+        let mut n = n.borrow_mut();
+        if n.0 != began {
+            *n = (began, Vec::new());
+        }
+        n.1.push(what.to_string());
+    });
+    Ok(())
+}
