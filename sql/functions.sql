@@ -145,6 +145,9 @@ CREATE FUNCTION airlock.statement_values(id bigint, OUT constants text[], OUT pa
 CREATE FUNCTION airlock.who_saw(relation regclass, VARIADIC subject text[], OUT logged_at timestamptz, OUT subprocessor text,
     OUT columns text[], OUT purpose text, OUT certainty text, OUT id bigint, OUT views text[], OUT login_role text) RETURNS SETOF record
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_who_saw';
+-- days for which the log keeps a sub-processor's records, and of them constants and data subjects; NULL: for ever
+CREATE FUNCTION airlock.set_log_retention(subprocessor text, records integer DEFAULT NULL, "values" integer DEFAULT NULL, subjects integer DEFAULT NULL) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_set_log_retention';
 CREATE FUNCTION airlock.rotate_subject_key() RETURNS integer
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_rotate_subject_key';
 CREATE FUNCTION airlock.destroy_subject_key(epoch integer) RETURNS void

@@ -127,24 +127,66 @@ CREATE FUNCTION airlock.bind_row() RETURNS trigger
 CREATE FUNCTION airlock.disclose(rule integer, value "any", result anyelement, VARIADIC bound "any") RETURNS anyelement
   STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose';
 
--- columns that reach a result, that decide which rows do, and those of tables beneath; hashes of what is kept apart; scopes
-ALTER TABLE airlock_catalog.read_record ADD COLUMN returned text[] NOT NULL DEFAULT '{}', ADD COLUMN filtered text[] NOT NULL DEFAULT '{}',
+-- the log by days: its table becomes the first partition of another, with what newer records say
+ALTER TABLE airlock_catalog.read_record RENAME TO read_record_first;
+ALTER TABLE airlock_catalog.read_record_first ADD COLUMN returned text[] NOT NULL DEFAULT '{}', ADD COLUMN filtered text[] NOT NULL DEFAULT '{}',
   ADD COLUMN base_columns text[] NOT NULL DEFAULT '{}', ADD COLUMN private bytea, ADD COLUMN subjects bytea,
-  ADD COLUMN scopes integer[] NOT NULL DEFAULT '{}';
--- few rows where answers are recorded as they leave
-CREATE INDEX read_record_beginnings ON airlock_catalog.read_record (id) WHERE kind IN ('intent', 'open');
-CREATE INDEX read_record_audit ON airlock_catalog.read_record (id) WHERE kind = 'audit';
+  ADD COLUMN scopes integer[] NOT NULL DEFAULT '{}', ADD COLUMN settled_on date NOT NULL DEFAULT '2000-01-01',
+  DROP CONSTRAINT read_record_pkey;
+ALTER INDEX airlock_catalog.read_record_statement RENAME TO read_record_first_statement;
+ALTER INDEX airlock_catalog.read_record_time RENAME TO read_record_first_time;
+ALTER INDEX airlock_catalog.read_record_subprocessor RENAME TO read_record_first_subprocessor;
+DROP INDEX airlock_catalog.read_record_notes;
+CREATE UNIQUE INDEX read_record_first_id ON airlock_catalog.read_record_first (id);
+CREATE INDEX read_record_first_beginnings ON airlock_catalog.read_record_first (id) WHERE kind IN ('intent', 'open');
+CREATE INDEX read_record_first_notes ON airlock_catalog.read_record_first (id) WHERE kind IN ('audit', 'configuration', 'finding');
 
--- data subjects: what a scope's subject stands for, a key for their names, whom each read touched
-ALTER TABLE airlock_catalog.scope ADD COLUMN subject_domains text[] NOT NULL DEFAULT '{}';
-ALTER TABLE airlock_catalog.key_version DROP CONSTRAINT key_version_use_check;
-ALTER TABLE airlock_catalog.key_version ADD CONSTRAINT key_version_use_check CHECK (use IN ('seal', 'match', 'mask', 'log', 'subject'));
+CREATE TABLE airlock_catalog.read_record (
+  id               bigint NOT NULL,
+  kind             text NOT NULL,
+  logged_at        timestamptz NOT NULL,
+  backend_start    timestamptz NOT NULL,
+  backend_pid      integer NOT NULL,
+  statement_no     bigint NOT NULL,
+  subprocessor     text NOT NULL,
+  contract         text NOT NULL,
+  login_role       text NOT NULL,
+  session_role     text NOT NULL,
+  acting_role      text NOT NULL,
+  client_addr      text,
+  tls              text,
+  application_name text NOT NULL,
+  database         text NOT NULL,
+  views            text[] NOT NULL,
+  columns          text[] NOT NULL,
+  purpose          text,
+  statement        text NOT NULL,
+  outcome          text,
+  sqlstate         text,
+  rows_sent        bigint,
+  bytes_sent       bigint,
+  duration_us      bigint,
+  detail           text,
+  hash             bytea,
+  -- columns that reach the result; that decide which rows do; the base relations' beneath
+  returned         text[] NOT NULL DEFAULT '{}',
+  filtered         text[] NOT NULL DEFAULT '{}',
+  base_columns     text[] NOT NULL DEFAULT '{}',
+  -- SHA-256 of the parts that are kept apart, in read_private and read_subject
+  private          bytea,
+  subjects         bytea,
+  scopes           integer[] NOT NULL DEFAULT '{}',
+  settled_on       date NOT NULL DEFAULT '2000-01-01'
+) PARTITION BY RANGE (settled_on);
+
+ALTER TABLE airlock_catalog.read_record ATTACH PARTITION airlock_catalog.read_record_first FOR VALUES FROM (MINVALUE) TO ('2000-01-02');
+
 -- constants and parameters of a read's statement, encrypted (src/pure/record/private.rs)
 CREATE TABLE airlock_catalog.read_private (
-  id     bigint NOT NULL,                 -- of the read_record; not unique, for a row too many must not stop the log
-  sealed bytea NOT NULL
-);
-CREATE INDEX read_private_id ON airlock_catalog.read_private (id);
+  id         bigint NOT NULL,             -- of the read_record
+  sealed     bytea NOT NULL,
+  settled_on date NOT NULL
+) PARTITION BY RANGE (settled_on);
 
 -- data subjects whose rows a read touched, by scope (src/pure/subjects.rs)
 CREATE TABLE airlock_catalog.read_subject (
@@ -159,17 +201,16 @@ CREATE TABLE airlock_catalog.read_subject (
   listed         integer NOT NULL,        -- how many of them were seen
   seen_filter    bytea[] NOT NULL,
   scanned_filter bytea[] NOT NULL,
-  salt           bytea NOT NULL
-);
-CREATE INDEX read_subject_id ON airlock_catalog.read_subject (id);
-CREATE INDEX read_subject_tokens ON airlock_catalog.read_subject USING gin (tokens);
-CREATE INDEX read_subject_domain ON airlock_catalog.read_subject (domain, epoch);
--- those that have to be looked into one by one
-CREATE INDEX read_subject_filters ON airlock_catalog.read_subject (domain, epoch) WHERE seen_filter <> '{}' OR scanned_filter <> '{}';
-CREATE INDEX read_subject_anybody ON airlock_catalog.read_subject (scope) WHERE anybody;
+  salt           bytea NOT NULL,
+  settled_on     date NOT NULL
+) PARTITION BY RANGE (settled_on);
 
-SELECT pg_catalog.pg_extension_config_dump('airlock_catalog.read_private'::pg_catalog.regclass, '');
-SELECT pg_catalog.pg_extension_config_dump('airlock_catalog.read_subject'::pg_catalog.regclass, '');
+-- data subjects: what a scope's subject stands for, a key for their names
+ALTER TABLE airlock_catalog.scope ADD COLUMN subject_domains text[] NOT NULL DEFAULT '{}';
+ALTER TABLE airlock_catalog.key_version DROP CONSTRAINT key_version_use_check;
+ALTER TABLE airlock_catalog.key_version ADD CONSTRAINT key_version_use_check CHECK (use IN ('seal', 'match', 'mask', 'log', 'subject'));
+ALTER TABLE airlock_catalog.subprocessor ADD COLUMN log_days integer CHECK (log_days > 0), ADD COLUMN values_days integer CHECK (values_days > 0),
+  ADD COLUMN subjects_days integer CHECK (subjects_days > 0);
 -- true, once it is on record that this statement reads the log
 CREATE FUNCTION airlock.note_log_read() RETURNS boolean
   STABLE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_note_log_read';
@@ -180,6 +221,9 @@ CREATE FUNCTION airlock.statement_values(id bigint, OUT constants text[], OUT pa
 CREATE FUNCTION airlock.who_saw(relation regclass, VARIADIC subject text[], OUT logged_at timestamptz, OUT subprocessor text,
     OUT columns text[], OUT purpose text, OUT certainty text, OUT id bigint, OUT views text[], OUT login_role text) RETURNS SETOF record
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_who_saw';
+-- days for which the log keeps a sub-processor's records, and of them constants and data subjects; NULL: for ever
+CREATE FUNCTION airlock.set_log_retention(subprocessor text, records integer DEFAULT NULL, "values" integer DEFAULT NULL, subjects integer DEFAULT NULL) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_set_log_retention';
 CREATE FUNCTION airlock.rotate_subject_key() RETURNS integer
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_rotate_subject_key';
 CREATE FUNCTION airlock.destroy_subject_key(epoch integer) RETURNS void
@@ -191,9 +235,20 @@ SELECT v.version AS epoch, CASE v.state WHEN 'active' THEN 'present' WHEN 'destr
   FROM airlock_catalog.key_version v WHERE v.use = 'subject'
  ORDER BY v.version;
 
+CREATE OR REPLACE VIEW airlock.subprocessors AS
+SELECT s.name, s.role, s.legal_name, s.contract, s.purposes, s.valid_until, s.networks, s.require_tls, s.state, s.state_reason,
+       s.state_since, s.details, s.created_at, s.created_by,
+       (SELECT count(*) FROM airlock_catalog.scope c WHERE c.subprocessor = s.id AND c.dropped_at IS NULL) AS scopes,
+       s.log_days, s.values_days, s.subjects_days
+  FROM airlock_catalog.subprocessor s;
+
+
+-- of the new table's rows; the view keeps its identity, and what others made of it
+CREATE FUNCTION airlock.unsettled_records_by_days() RETURNS SETOF airlock_catalog.read_record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 10 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_unsettled_records';
 -- the access log: records written at the wire
 CREATE OR REPLACE VIEW airlock.access_log AS
-WITH unsettled AS MATERIALIZED (SELECT u.* FROM airlock.unsettled_records() u)
+WITH unsettled AS MATERIALIZED (SELECT u.* FROM airlock.unsettled_records_by_days() u)
 SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting_role, i.client_addr, i.application_name,
        i.backend_pid, i.tls, i.database, i.views, i.columns, i.purpose, i.statement,
        CASE WHEN i.kind = 'denied' OR coalesce(o.sqlstate, u.sqlstate, i.sqlstate) IN ('AL006', 'AL007', 'AL008', 'AL009') THEN 'denied'
@@ -205,6 +260,7 @@ SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting
   FROM airlock_catalog.read_record i
   LEFT JOIN airlock_catalog.read_record o ON o.kind IN ('outcome', 'killed')
         AND o.backend_start = i.backend_start AND o.backend_pid = i.backend_pid AND o.statement_no = i.statement_no
+        AND o.settled_on >= i.settled_on
   LEFT JOIN unsettled u ON o.id IS NULL AND u.kind IN ('outcome', 'killed')
         AND u.backend_start = i.backend_start AND u.backend_pid = i.backend_pid AND u.statement_no = i.statement_no
  WHERE airlock.note_log_read() AND i.kind IN ('exact', 'intent', 'open', 'denied')
@@ -221,6 +277,8 @@ SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting
   LEFT JOIN unsettled u ON u.kind IN ('outcome', 'killed')
         AND u.backend_start = i.backend_start AND u.backend_pid = i.backend_pid AND u.statement_no = i.statement_no
  WHERE airlock.note_log_read() AND i.kind IN ('exact', 'intent', 'open', 'denied');
+DROP FUNCTION airlock.unsettled_records();
+ALTER FUNCTION airlock.unsettled_records_by_days() RENAME TO unsettled_records;
 CREATE VIEW airlock.audit_log AS
 SELECT a.id, a.logged_at, a.login_role, a.session_role, a.acting_role, a.client_addr, a.tls, a.application_name, a.backend_pid,
        a.detail AS what, a.statement, a.hash
@@ -348,7 +406,7 @@ GRANT EXECUTE ON FUNCTION
   airlock.create_key(text, text, integer, text), airlock.grant_decrypt(text, regrole), airlock.revoke_decrypt(text, regrole),
   airlock.grant_match(text, regrole), airlock.revoke_match(text, regrole),
   airlock.rotate_key(text), airlock.retire_key_version(text, integer, integer), airlock.destroy_key_version(text, integer, integer),
-  airlock.lock(), airlock.unlock(), airlock.rotate_subject_key(), airlock.destroy_subject_key(integer),
+  airlock.lock(), airlock.unlock(), airlock.rotate_subject_key(), airlock.destroy_subject_key(integer), airlock.set_log_retention(text, integer, integer, integer),
   airlock.create_subprocessor(text, regrole, text, text, text[], date, text[], boolean, jsonb), airlock.alter_subprocessor(text, jsonb),
   airlock.suspend(text, text), airlock.resume(text, text), airlock.terminate(text, text),
   airlock.create_scope(text, regclass, jsonb, text, text[], text[], name), airlock.replace_scope(text, regclass, jsonb, text, text[], text[], name),

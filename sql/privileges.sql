@@ -37,7 +37,7 @@ GRANT EXECUTE ON FUNCTION
   airlock.create_key(text, text, integer, text), airlock.grant_decrypt(text, regrole), airlock.revoke_decrypt(text, regrole),
   airlock.grant_match(text, regrole), airlock.revoke_match(text, regrole),
   airlock.rotate_key(text), airlock.retire_key_version(text, integer, integer), airlock.destroy_key_version(text, integer, integer),
-  airlock.lock(), airlock.unlock(), airlock.rotate_subject_key(), airlock.destroy_subject_key(integer),
+  airlock.lock(), airlock.unlock(), airlock.rotate_subject_key(), airlock.destroy_subject_key(integer), airlock.set_log_retention(text, integer, integer, integer),
   airlock.create_subprocessor(text, regrole, text, text, text[], date, text[], boolean, jsonb), airlock.alter_subprocessor(text, jsonb),
   airlock.suspend(text, text), airlock.resume(text, text), airlock.terminate(text, text),
   airlock.create_scope(text, regclass, jsonb, text, text[], text[], name), airlock.replace_scope(text, regclass, jsonb, text, text[], text[], name),

@@ -78,7 +78,11 @@ CREATE TABLE airlock_catalog.subprocessor (
   state_reason text,
   state_since  timestamptz NOT NULL DEFAULT pg_catalog.now(),
   created_at   timestamptz NOT NULL DEFAULT pg_catalog.now(),
-  created_by   text NOT NULL DEFAULT SESSION_USER
+  created_by   text NOT NULL DEFAULT SESSION_USER,
+  -- days for which the log keeps its records, and of them the constants and the data subjects; NULL: for ever
+  log_days      integer CHECK (log_days > 0),
+  values_days   integer CHECK (values_days > 0),
+  subjects_days integer CHECK (subjects_days > 0)
 );
 
 CREATE TABLE airlock_catalog.scope (
@@ -118,9 +122,12 @@ CREATE TABLE airlock_catalog.rule (
 CREATE INDEX rule_scope ON airlock_catalog.rule (scope);
 
 -- One row per record the materialiser settled, in the order of the WAL; append only, chained by hash. The columns are
--- the fields of the record (src/pure/record.rs), so verify_log() can rebuild its bytes from them.
+-- the fields of the record (src/pure/record.rs), so verify_log() can rebuild its bytes from them. By the day (UTC) on which
+-- they were settled, which never goes back, so each partition is a stretch of the chain. The worker makes the partitions,
+-- with their indexes (src/pg/readlog/materialiser/partitions.rs); the log's tables themselves have none, so that dumps of
+-- partitions, which are no members of the extension, restore into them.
 CREATE TABLE airlock_catalog.read_record (
-  id               bigint PRIMARY KEY,
+  id               bigint NOT NULL,
   kind             text NOT NULL,
   logged_at        timestamptz NOT NULL,
   backend_start    timestamptz NOT NULL,
@@ -153,23 +160,27 @@ CREATE TABLE airlock_catalog.read_record (
   -- SHA-256 of the parts that are kept apart, in read_private and read_subject
   private          bytea,
   subjects         bytea,
-  scopes           integer[] NOT NULL DEFAULT '{}'
-);
-CREATE INDEX read_record_statement ON airlock_catalog.read_record (backend_start, backend_pid, statement_no);
-CREATE INDEX read_record_time ON airlock_catalog.read_record USING brin (logged_at);
-CREATE INDEX read_record_subprocessor ON airlock_catalog.read_record (subprocessor, logged_at);
--- few rows where answers are recorded as they leave
-CREATE INDEX read_record_beginnings ON airlock_catalog.read_record (id) WHERE kind IN ('intent', 'open');
-CREATE INDEX read_record_audit ON airlock_catalog.read_record (id) WHERE kind = 'audit';
--- few rows: where the log begins and goes on, and what should not be in it
-CREATE INDEX read_record_notes ON airlock_catalog.read_record (id) WHERE kind IN ('configuration', 'finding');
+  scopes           integer[] NOT NULL DEFAULT '{}',
+  settled_on       date NOT NULL DEFAULT '2000-01-01'
+) PARTITION BY RANGE (settled_on);
+
+-- what is of no day: records of 0.1.0
+CREATE TABLE airlock_catalog.read_record_first PARTITION OF airlock_catalog.read_record FOR VALUES FROM (MINVALUE) TO ('2000-01-02');
+CREATE UNIQUE INDEX read_record_first_id ON airlock_catalog.read_record_first (id);
+CREATE INDEX read_record_first_statement ON airlock_catalog.read_record_first (backend_start, backend_pid, statement_no);
+CREATE INDEX read_record_first_time ON airlock_catalog.read_record_first USING brin (logged_at);
+CREATE INDEX read_record_first_subprocessor ON airlock_catalog.read_record_first (subprocessor, logged_at);
+-- few rows, where answers are recorded as they leave: what has yet to end; and who read the log, where it begins and goes
+-- on, what should not be in it
+CREATE INDEX read_record_first_beginnings ON airlock_catalog.read_record_first (id) WHERE kind IN ('intent', 'open');
+CREATE INDEX read_record_first_notes ON airlock_catalog.read_record_first (id) WHERE kind IN ('audit', 'configuration', 'finding');
 
 -- constants and parameters of a read's statement, encrypted (src/pure/record/private.rs)
 CREATE TABLE airlock_catalog.read_private (
-  id     bigint NOT NULL,                 -- of the read_record; not unique, for a row too many must not stop the log
-  sealed bytea NOT NULL
-);
-CREATE INDEX read_private_id ON airlock_catalog.read_private (id);
+  id         bigint NOT NULL,             -- of the read_record
+  sealed     bytea NOT NULL,
+  settled_on date NOT NULL
+) PARTITION BY RANGE (settled_on);
 
 -- data subjects whose rows a read touched, by scope (src/pure/subjects.rs)
 CREATE TABLE airlock_catalog.read_subject (
@@ -184,14 +195,9 @@ CREATE TABLE airlock_catalog.read_subject (
   listed         integer NOT NULL,        -- how many of them were seen
   seen_filter    bytea[] NOT NULL,
   scanned_filter bytea[] NOT NULL,
-  salt           bytea NOT NULL
-);
-CREATE INDEX read_subject_id ON airlock_catalog.read_subject (id);
-CREATE INDEX read_subject_tokens ON airlock_catalog.read_subject USING gin (tokens);
-CREATE INDEX read_subject_domain ON airlock_catalog.read_subject (domain, epoch);
--- those that have to be looked into one by one
-CREATE INDEX read_subject_filters ON airlock_catalog.read_subject (domain, epoch) WHERE seen_filter <> '{}' OR scanned_filter <> '{}';
-CREATE INDEX read_subject_anybody ON airlock_catalog.read_subject (scope) WHERE anybody;
+  salt           bytea NOT NULL,
+  settled_on     date NOT NULL
+) PARTITION BY RANGE (settled_on);
 
 CREATE TABLE airlock_catalog.log_cursor (
   "only"            boolean PRIMARY KEY DEFAULT true CHECK ("only"),
@@ -230,7 +236,7 @@ DECLARE
   t pg_catalog.text;
 BEGIN
   FOREACH t IN ARRAY ARRAY['root_key', 'key', 'key_version', 'encrypted_column', 'key_grant', 'subprocessor',
-      'subprocessor_id_seq', 'scope', 'scope_id_seq', 'rule', 'rule_id_seq', 'read_record', 'read_private', 'read_subject', 'job'] LOOP
+      'subprocessor_id_seq', 'scope', 'scope_id_seq', 'rule', 'rule_id_seq', 'read_record_first', 'job'] LOOP
     PERFORM pg_catalog.pg_extension_config_dump(('airlock_catalog.' OPERATOR(pg_catalog.||) t)::pg_catalog.regclass, '');
   END LOOP;
 END

@@ -32,7 +32,8 @@ SELECT j.kind, j.relation, nullif(j.column_name, '') AS "column",
 CREATE VIEW airlock.subprocessors AS
 SELECT s.name, s.role, s.legal_name, s.contract, s.purposes, s.valid_until, s.networks, s.require_tls, s.state, s.state_reason,
        s.state_since, s.details, s.created_at, s.created_by,
-       (SELECT count(*) FROM airlock_catalog.scope c WHERE c.subprocessor = s.id AND c.dropped_at IS NULL) AS scopes
+       (SELECT count(*) FROM airlock_catalog.scope c WHERE c.subprocessor = s.id AND c.dropped_at IS NULL) AS scopes,
+       s.log_days, s.values_days, s.subjects_days
   FROM airlock_catalog.subprocessor s;
 
 CREATE VIEW airlock.scopes AS
@@ -55,6 +56,7 @@ SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting
   FROM airlock_catalog.read_record i
   LEFT JOIN airlock_catalog.read_record o ON o.kind IN ('outcome', 'killed')
         AND o.backend_start = i.backend_start AND o.backend_pid = i.backend_pid AND o.statement_no = i.statement_no
+        AND o.settled_on >= i.settled_on
   LEFT JOIN unsettled u ON o.id IS NULL AND u.kind IN ('outcome', 'killed')
         AND u.backend_start = i.backend_start AND u.backend_pid = i.backend_pid AND u.statement_no = i.statement_no
  WHERE airlock.note_log_read() AND i.kind IN ('exact', 'intent', 'open', 'denied')

@@ -6,9 +6,11 @@
 mod targets;
 
 use pg_airlock::pure::envelope::{self, CarrierKey, Sealing};
-use pg_airlock::pure::keyring::{self, LogKey, RootKey, Secret, Use, Wrapping};
+use pg_airlock::pure::keyring::{self, LogKey, RootKey, Secret, SubjectKey, Use, Wrapping};
 use pg_airlock::pure::plaintext::{encode, is_padded, PlainType, Value};
-use pg_airlock::pure::record::{self, Record, RecordKind, StatementId};
+use pg_airlock::pure::record::private::{self, Private};
+use pg_airlock::pure::record::{self, Parts, Record, RecordKind, StatementId};
+use pg_airlock::pure::subjects::{self, Set, Touched};
 use pg_airlock::pure::tag::MatchTag;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,6 +71,11 @@ fn the_corpus_holds_what_opens() {
     opens("wrapped_key", &|data| keyring::unwrap(&root(), data, &WRAPPING).is_ok());
     opens("root_key", &|data| RootKey::parse(data).is_ok());
     opens("record", &|data| record::decode(data).is_ok());
+    opens("message", &|data| record::split(data).is_ok_and(|(_, parts)| parts.private.is_some()));
+    opens("subject_part", &|data| subjects::decode(data).is_ok());
+    opens("private_part", &|data| Private::decode(data).is_ok());
+    let of = record::hash(&targets::private().encode());
+    opens("private_part", &|data| private::open(&targets::private_key(), data, &of).is_ok());
     opens("payload", &|data| record::open(&LogKey::derive(&Secret::new([9; 32])), data, 16_384, 42).is_ok());
 }
 
@@ -138,9 +145,47 @@ fn write_corpus() {
     write("record", "more", record::encode(&full));
     write("record", "seam", "log continues in system 42 on timeline 2, after timeline 1");
     write("record", "not_canonical", [&least[..], &[0]].concat());
+    write_parts(full);
     let log = LogKey::derive(&Secret::new([9; 32]));
     let payload = record::seal(&log, 1, 16_384, 42, &[9; 24], &least);
     write("payload", "record", &payload);
     write("payload", "other_database", record::seal(&log, 1, 16_385, 42, &[9; 24], &least));
     write("payload", "other_format", [&[2], &payload[1..]].concat());
+}
+
+/// A record's parts, alone and behind it.
+fn write_parts(mut record: Record) {
+    let private = targets::private().encode();
+    let stored = private::seal(&targets::private_key(), 7, &[9; 24], &private);
+    write("private_part", "part", &private);
+    write("private_part", "nothing", Private::default().encode());
+    write("private_part", "stored", &stored);
+    write("private_part", "not_canonical", [&private[..1], &[0x18, 0x01], &private[2..]].concat());
+    let key = SubjectKey::derive(&Secret::new([3; 32]), "public.customers.id");
+    let set = |persons: &[&[u8]]| {
+        let mut set = Set::default();
+        persons.iter().for_each(|person| set.insert(key.hash(person), person));
+        set
+    };
+    let few = |epoch, seen: &[&[u8]], scanned: &[&[u8]]| {
+        Touched::new(7, ("public.customers.id", epoch), &key, &set(seen), &set(scanned), false)
+    };
+    let listed = few(2, &[b"1", b"2"], &[b"2", b"3"]);
+    let filters = Touched {
+        seen_filter: vec![vec![0x11; 32], vec![0xff; 64]],
+        scanned_filter: vec![vec![0; 31], Vec::new()],
+        ..few(3, &[], &[])
+    };
+    let subjects = subjects::encode(&[5; 16], vec![listed, Touched::undeclared(-1)]);
+    write("subject_part", "listed", &subjects);
+    write("subject_part", "filters", subjects::encode(&[5; 16], vec![filters]));
+    write("subject_part", "nobody", subjects::encode(&[5; 16], Vec::new()));
+    write("subject_part", "not_canonical", [&subjects[..1], &[0x18, 0x01], &subjects[2..]].concat());
+    record.scopes = vec![7, -1];
+    let both = record::join(&mut record, &Parts { private: Some(private.clone()), subjects: Some(subjects.clone()) });
+    write("message", "both", &both);
+    write("message", "swapped", [&record::encode(&record)[..], &subjects, &private].concat());
+    write("message", "longer", [&both[..], &[0]].concat());
+    write("message", "one", record::join(&mut record, &Parts { private: None, subjects: Some(subjects) }));
+    write("message", "alone", record::join(&mut record, &Parts::default()));
 }

@@ -1,4 +1,5 @@
-//! Bytes of read records, sealed payloads and chain links that must never drift: `tests/vectors/{record,chain}/`.
+//! Bytes of read records, their parts, sealed payloads and chain links that must never drift:
+//! `tests/vectors/{record,private,subjects,chain}/`.
 //!
 //! A vector file has lines `name = value`; values of bytes are hex. The files were written once, from fixed keys and
 //! nonces, by this test with `AIRLOCK_WRITE_VECTORS=1`; they change only together with a format version. Files named
@@ -11,7 +12,11 @@ use std::path::PathBuf;
 use data_encoding::HEXLOWER;
 use pg_airlock::pure::chain::{self, Verifier, GENESIS};
 use pg_airlock::pure::keyring::{ChainKey, LogKey, Secret};
-use pg_airlock::pure::record::{self, Outcome, Record, RecordKind, StatementId};
+use pg_airlock::pure::record::private::Private;
+use pg_airlock::pure::record::{self, Outcome, Parts, Record, RecordKind, StatementId};
+
+#[path = "golden_record/parts.rs"]
+mod parts;
 
 const LOG_SECRET: [u8; 32] = [0x11; 32];
 const CHAIN_SECRET: [u8; 32] = [0x22; 32];
@@ -68,7 +73,7 @@ fn finding() -> Record {
     }
 }
 
-/// Of version 2, with everything that it can have.
+/// Of version 2, with everything that it can have but for parts.
 fn exact() -> Record {
     let column = |table: &str, name: &str| format!("{table}.passengers.{name}");
     Record {
@@ -79,13 +84,31 @@ fn exact() -> Record {
     }
 }
 
-fn records() -> [(&'static str, Record); 5] {
+/// Of version 2 by its kind alone.
+fn audit() -> Record {
+    Record {
+        login_role: "auditor".into(),
+        database: "app".into(),
+        statement: "SELECT * FROM airlock.who_saw(?, ?)".into(),
+        detail: Some("who_saw: public.passengers".into()),
+        ..Record::new(RecordKind::Audit, AT, StatementId { n: 8, ..statement_id() })
+    }
+}
+
+/// The same read with numbers of scopes, and the parts that travel with it. One number is of four bytes, one negative.
+fn exact_with_parts() -> (Record, Parts) {
+    let parts = Parts { private: Some(parts::private().encode()), subjects: Some(parts::subjects()) };
+    (Record { scopes: vec![7, 70_000, -1], ..exact() }, parts)
+}
+
+fn records() -> [(&'static str, Record); 6] {
     [
         ("intent", intent()),
         ("outcome", outcome()),
         ("heartbeat", heartbeat()),
         ("finding", finding()),
         ("exact", exact()),
+        ("audit", audit()),
     ]
 }
 
@@ -158,6 +181,47 @@ fn kept_payloads_still_open_and_decode() {
     }
 }
 
+#[test]
+fn a_message_keeps_its_bytes() {
+    let (mut record, parts) = exact_with_parts();
+    let message = record::join(&mut record, &parts);
+    let part = |part: &Option<Vec<u8>>| HEXLOWER.encode(part.as_ref().unwrap());
+    let mut lines = place().to_vec();
+    lines.push(("record", HEXLOWER.encode(&record::encode(&record))));
+    lines.push(("private", part(&parts.private)));
+    lines.push(("subjects", part(&parts.subjects)));
+    lines.push(("message", HEXLOWER.encode(&message)));
+    lines.push(("payload", HEXLOWER.encode(&seal(&message))));
+    check("record/exact_with_parts.txt", &lines);
+
+    let values = read("record/exact_with_parts.txt");
+    let opened = record::open(&log_key(), &bytes(&values, "payload"), DATABASE, CLUSTER).unwrap();
+    assert_eq!(opened, bytes(&values, "message"));
+    assert_eq!(record::split(&opened), Ok((record.clone(), parts)));
+    assert_eq!(record::decode(&bytes(&values, "record")), Ok(record));
+}
+
+/// Messages whose parts are not the ones that the record names.
+fn damaged_messages() -> Vec<(&'static str, Vec<u8>)> {
+    let (mut record, parts) = exact_with_parts();
+    let message = record::join(&mut record, &parts);
+    let (head, private, subjects) = (record::encode(&record), parts.private.unwrap(), parts.subjects.unwrap());
+    assert_eq!(message, [&head[..], &private, &subjects].concat());
+    let other = Private { cut: false, ..parts::private() }.encode();
+    assert_eq!(other.len(), private.len());
+    vec![
+        ("attack_message_private_part_missing", [&head[..], &subjects].concat()),
+        ("attack_message_subject_part_missing", [&head[..], &private].concat()),
+        ("attack_message_parts_missing", head.clone()),
+        ("attack_message_parts_swapped", [&head[..], &subjects, &private].concat()),
+        ("attack_message_part_changed", [&head[..], &other, &subjects].concat()),
+        ("attack_message_part_twice", [&message[..], &subjects].concat()),
+        ("attack_message_part_unnamed", [&record::encode(&exact())[..], &private].concat()),
+        ("attack_message_trailing_byte", [&message[..], &[0x00]].concat()),
+        ("attack_message_truncated", message[..message.len() - 1].to_vec()),
+    ]
+}
+
 /// Damaged records, by attack; the last part is the SQLSTATE that [`record::decode`] answers with.
 fn damaged_records() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let good = record::encode(&heartbeat());
@@ -208,6 +272,12 @@ fn attack_vectors_are_refused() {
         check(&path, &[("record", HEXLOWER.encode(&damaged)), ("sqlstate", sqlstate.into())]);
         let refused = record::decode(&bytes(&read(&path), "record")).unwrap_err();
         assert_eq!(refused.kind.sqlstate(), sqlstate, "{name}");
+    }
+    for (name, damaged) in damaged_messages() {
+        let path = format!("record/{name}.txt");
+        check(&path, &[("message", HEXLOWER.encode(&damaged)), ("sqlstate", "XX001".into())]);
+        let refused = record::split(&bytes(&read(&path), "message")).unwrap_err();
+        assert_eq!(refused.kind.sqlstate(), "XX001", "{name}");
     }
     for (name, damaged) in damaged_payloads() {
         let path = format!("record/{name}.txt");

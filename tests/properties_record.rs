@@ -1,11 +1,11 @@
-//! Properties of the read record, its chain and the normaliser: for all inputs, not for chosen ones.
+//! Properties of the read record, its parts, its chain and the normaliser: for all inputs, not for chosen ones.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may fail loudly
 
 use pg_airlock::pure::chain::{self, Break, Hash, Verifier, GENESIS};
 use pg_airlock::pure::error::Kind;
 use pg_airlock::pure::keyring::{ChainKey, LogKey, Secret};
-use pg_airlock::pure::normalise::normalise;
-use pg_airlock::pure::record::{self, Outcome, Record, RecordKind, StatementId};
+use pg_airlock::pure::normalise::{apart, normalise};
+use pg_airlock::pure::record::{self, Outcome, Parts, Record, RecordKind, StatementId};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -22,6 +22,7 @@ fn kinds() -> impl Strategy<Value = RecordKind> {
         RecordKind::Heartbeat,
         RecordKind::Exact,
         RecordKind::Open,
+        RecordKind::Audit,
     ])
 }
 
@@ -51,18 +52,39 @@ prop_compose! {
         texts in [option::of(text()), option::of(text()), option::of(text()), option::of(text()), option::of(text())],
         outcome in option::of(outcomes()),
         counts in [option::of(any::<i64>()), option::of(any::<i64>()), option::of(any::<i64>())],
+        parts in (option::of(any::<[u8; 32]>()), option::of(any::<[u8; 32]>()), vec(any::<i32>(), 0..3)),
     ) -> Record {
         let [subprocessor, contract, login_role, session_role, acting_role] = names;
         let [application_name, database, statement] = more;
         let [views, columns, returned, filtered, base_columns] = lists;
         let [client_addr, tls, purpose, sqlstate, detail] = texts;
         let [rows_sent, bytes_sent, duration_us] = counts;
+        let (private, subjects, scopes) = parts;
         let statement_id = StatementId { backend_start: numbers.1, pid: numbers.2, n: numbers.3 };
         Record {
             kind, at: numbers.0, statement_id, subprocessor, contract, login_role, session_role, acting_role,
             client_addr, tls, application_name, database, views, columns, purpose, statement, outcome, sqlstate,
-            rows_sent, bytes_sent, duration_us, detail, returned, filtered, base_columns,
+            rows_sent, bytes_sent, duration_us, detail, returned, filtered, base_columns, private, subjects,
+            scopes,
         }
+    }
+}
+
+/// One CBOR item, as a part is: a byte string, or a list with a list in it.
+fn items() -> impl Strategy<Value = Vec<u8>> {
+    let head = |major: u8, n: usize| match n {
+        0..24 => vec![major << 5 | n as u8],
+        _ => vec![major << 5 | 25, (n >> 8) as u8, n as u8],
+    };
+    let bytes = vec(any::<u8>(), 0..300).prop_map(move |b| [head(2, b.len()), b].concat());
+    let list =
+        vec(bytes.clone(), 0..30).prop_map(move |l| [head(4, l.len() + 1), l.concat(), vec![0x81, 0xf6]].concat());
+    prop_oneof![bytes, list]
+}
+
+prop_compose! {
+    fn parts()(private in option::of(items()), subjects in option::of(items())) -> Parts {
+        Parts { private, subjects }
     }
 }
 
@@ -126,6 +148,36 @@ proptest! {
     fn decode_never_panics(bytes in vec(any::<u8>(), 0..200)) {
         if let Ok(record) = record::decode(&bytes) {
             prop_assert_eq!(record::encode(&record), bytes);
+        }
+    }
+
+    #[test]
+    fn split_after_join_is_the_record_with_its_parts(record in records(), parts in parts()) {
+        let mut joined = record.clone();
+        let message = record::join(&mut joined, &parts);
+        let (private, subjects) = (parts.private.as_deref().map(record::hash), parts.subjects.as_deref().map(record::hash));
+        prop_assert_eq!(&joined, &Record { private, subjects, ..record });
+        prop_assert_eq!(record::split(&message).unwrap(), (joined.clone(), parts));
+        prop_assert!(message.starts_with(&record::encode(&joined)));
+    }
+
+    #[test]
+    fn splitting_is_strict(
+        record in records(), parts in parts(), extra in vec(any::<u8>(), 1..9),
+        cut in any::<prop::sample::Index>(), bit in any::<prop::sample::Index>(),
+    ) {
+        let mut record = record;
+        let message = record::join(&mut record, &parts);
+        prop_assert!(record::split(&[&message[..], &extra].concat()).is_err(), "trailing bytes");
+        prop_assert!(record::split(&message[..cut.index(message.len())]).is_err(), "truncated");
+        let head = record::encode(&record).len();
+        if message.len() > head {
+            // the record is whole, and a bit of its parts another
+            let bit = head * 8 + bit.index((message.len() - head) * 8);
+            let mut bad = message.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            prop_assert_eq!(record::split(&bad).unwrap_err().kind, Kind::Corrupt);
+            prop_assert_eq!(record::decode(&message).unwrap_err().kind, Kind::Corrupt);
         }
     }
 
@@ -263,6 +315,9 @@ proptest! {
 // -- normaliser -------------------------------------------------------------------------------------------------------
 
 const MARK: &str = "marker";
+/// Text of what begins and ends literals, names and comments.
+const TRICKY: &str =
+    "([ \\n'\"$.eEuUxXbB&\\\\/*0-9a-z_?\u{2026}\u{e4}-]|--|/\\*|\\*/|\\$q\\$|E'|U&'|U&\"|\\$\\$){0,40}";
 
 /// A constant that contains the marker, written in any of PostgreSQL's ways.
 fn constants() -> impl Strategy<Value = String> {
@@ -333,8 +388,7 @@ proptest! {
 
     #[test]
     fn total_bounded_and_idempotent_on_tricky_text(
-        sql in "([ \\n'\"$.eEuUxXbB&\\\\/*0-9a-z_?\u{2026}\u{e4}-]|--|/\\*|\\*/|\\$q\\$|E'|U&'|U&\"|\\$\\$){0,40}",
-        max in 0usize..60,
+        sql in TRICKY, max in 0usize..60,
     ) {
         let whole = normalise(&sql, usize::MAX);
         prop_assert_eq!(&normalise(&whole, usize::MAX), &whole);
@@ -351,6 +405,31 @@ proptest! {
         for out in [one, two] {
             let whole = "SELECT x FROM t WHERE y = ? AND z";
             prop_assert!(out == whole || out == "SELECT x FROM t WHERE y = ?…", "{}", out);
+        }
+    }
+
+    #[test]
+    fn constants_apart_are_those_of_their_marks(sql in sql(), tricky in TRICKY, max in 0usize..60) {
+        for sql in [sql, tricky] {
+            prop_assert_eq!(apart(&sql, max).0, normalise(&sql, max));
+            // without operators of that name each mark is a constant's
+            let sql = sql.replace('?', "");
+            let (text, constants) = apart(&sql, usize::MAX);
+            prop_assert_eq!(&text, &normalise(&sql, usize::MAX));
+            prop_assert_eq!(text.matches('?').count(), constants.len());
+            let mut rest = &sql[..];
+            for constant in &constants {
+                let at = rest.find(constant.as_str());
+                prop_assert!(at.is_some(), "{:?} is not behind the one before it in {:?}", constant, sql);
+                rest = &rest[at.unwrap_or(0) + constant.len()..];
+            }
+            // back in their places they make a statement that says the same
+            let mut pieces = text.split('?');
+            let first = pieces.next().unwrap_or("").to_owned();
+            let whole = constants.iter().zip(pieces).fold(first, |whole, (c, piece)| whole + c + piece);
+            if !text.ends_with("?…") {
+                prop_assert_eq!(apart(&whole, usize::MAX), (text, constants));
+            }
         }
     }
 }

@@ -6,24 +6,29 @@ mod values;
 mod verify;
 mod who_saw;
 
+use crate::pg::admin::act;
 use crate::pg::keys::{ring, root};
-use crate::pg::readlog::materialiser::{spi, Batch, Cursor, Row};
+use crate::pg::readlog::materialiser::{retention, spi, Batch, Cursor, Row};
 use crate::pg::readlog::{armed, audit, wal};
 use crate::pg::sys::{self, d, Sql};
 use crate::pg::{error, shared};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::mask::Mask;
+use crate::pure::retention::Kept;
 use crate::sql_function;
 use pgrx::Spi;
 
 sql_function!(
     /// `airlock.unsettled_records() → SETOF airlock_catalog.read_record`: the records behind the cursor row *as this query
     /// sees it*, so that with the table rows of the same query each record is there exactly once. There is one writer, in
-    /// LSN order, so a pending row already has the id it will keep; its hash is NULL. AL001 when the keys are locked.
+    /// LSN order, so a pending row already has the id it will keep; its hash is NULL. The call is itself recorded. AL001 when the keys are locked.
     airlock_unsettled_records,
     |args| {
         may_read_log()?;
-        sys::return_set(args, unsettled()?)
+        let rows = unsettled()?;
+        // behind what is shown, so that it does not show itself
+        audit::note("access log")?;
+        sys::return_set(args, rows)
     }
 );
 
@@ -37,6 +42,27 @@ sql_function!(
         may_read_log()?;
         audit::note("access log")?;
         Ok(Sql(true))
+    }
+);
+
+sql_function!(
+    /// `airlock.set_log_retention(subprocessor text, records integer, values integer, subjects integer)`: for how many days the log keeps
+    /// the sub-processor's records, their constants and parameters, and their data subjects; NULL is for ever, for the parts as
+    /// long as the record. The log's worker then drops whole days, the oldest first, once all sub-processors of a day let it,
+    /// and says so in the chain.
+    ///
+    /// Errors: `22023` a period below one day; `42704` no such sub-processor.
+    airlock_set_log_retention,
+    |args| {
+        let subprocessor: String = args.need(0, "subprocessor")?;
+        let kept = Kept { records: args.get(1), values: args.get(2), subjects: args.get(3) };
+        act(|| {
+            if [kept.records, kept.values, kept.subjects].into_iter().flatten().any(|days| days < 1) {
+                return Err(Error::new(Kind::InvalidArgument, "a period is one day at least")
+                    .hint("NULL keeps records for ever"));
+            }
+            retention::set(&subprocessor, kept)
+        })
     }
 );
 

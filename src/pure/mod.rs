@@ -21,6 +21,7 @@ pub mod normalise;
 pub mod page;
 pub mod plaintext;
 pub mod record;
+pub mod retention;
 pub mod scope;
 pub mod seam;
 pub mod subjects;

@@ -14,7 +14,7 @@ pub fn normalise(sql: &str, max: usize) -> String {
 }
 
 /// As [`normalise`], and the constants apart, as they were written, in the order of their `?`. Where the text is cut off,
-/// so are they.
+/// so are they, but for some whose `?` no longer fitted.
 pub fn apart(sql: &str, max: usize) -> (String, Vec<String>) {
     let (mut out, mut constants) = (Output::new(max), Vec::new());
     let mut scanner = Scanner { sql, bytes: sql.as_bytes(), at: 0 };

@@ -223,6 +223,8 @@ impl Record {
             filtered: Vec::new(),
             base_columns: Vec::new(),
             scopes: Vec::new(),
+            private: None,
+            subjects: None,
             ..self
         }
     }

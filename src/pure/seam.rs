@@ -22,6 +22,15 @@ impl fmt::Display for Place {
     }
 }
 
+impl Place {
+    /// The place of its text.
+    pub fn read(text: &str) -> Option<Place> {
+        let (system, timeline) = text.strip_prefix("in system ")?.split_once(" on timeline ")?;
+        let place = Place { system: system.parse().ok()?, timeline: timeline.parse().ok()? };
+        (place.to_string() == text).then_some(place)
+    }
+}
+
 /// How the log comes to a place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Seam {
@@ -98,6 +107,11 @@ pub struct Seams {
 }
 
 impl Seams {
+    /// For a log whose beginning was erased: the place that it was at then.
+    pub fn after(place: Option<Place>) -> Seams {
+        Seams { place, ..Seams::default() }
+    }
+
     /// Takes the next record, in the order of ids.
     pub fn feed(&mut self, id: i64, record: &Record) {
         let Some((seam, here)) = record.detail.as_deref().and_then(|d| Seam::read(record.kind, d)) else { return };

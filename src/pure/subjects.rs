@@ -26,7 +26,7 @@ pub type Token = [u8; 16];
 pub enum Value<'a> {
     /// `smallint`, `integer`, `bigint`
     Integer(i64),
-    /// `text`, `varchar`, `name`, an enum's label; `char(n)` without the blanks at its end
+    /// `text`, `varchar`; `char(n)` without the blanks at its end
     Text(&'a [u8]),
     /// `uuid`
     Uuid(&'a [u8; 16]),
@@ -81,7 +81,7 @@ pub enum Certainty {
     /// It may have: the read's end is not known, or it looked through rows without showing them, or who was in them could
     /// not be told.
     Possible,
-    /// A filter says so, which errs once in some thousand.
+    /// A filter says so, which takes about one stranger in a thousand for somebody it has.
     Probable,
     /// It did.
     Exact,

@@ -5,17 +5,19 @@
 //! test`. To keep a crash as a test, put its file into `corpus/TARGET/`.
 
 use pg_airlock::pure::envelope::{self, CarrierKey, Sealing};
-use pg_airlock::pure::keyring::{self, LogKey, RootKey, SealKey, Secret, Use, Wrapping};
+use pg_airlock::pure::keyring::{self, LogKey, PrivateKey, RootKey, SealKey, Secret, Use, Wrapping};
 use pg_airlock::pure::mask::literal;
 use pg_airlock::pure::name;
 use pg_airlock::pure::normalise::normalise;
 use pg_airlock::pure::plaintext::{self, PlainType};
+use pg_airlock::pure::record::private::{self, Private};
 use pg_airlock::pure::record::{self, RecordKind};
 use pg_airlock::pure::scope::parse::parse;
 use pg_airlock::pure::scope::render::{render, Ids};
 use pg_airlock::pure::scope::resolve::{resolve, Request};
 use pg_airlock::pure::scope::{Column, EncryptedColumn, TableShape};
 use pg_airlock::pure::seam::Seam;
+use pg_airlock::pure::subjects;
 use pg_airlock::pure::subprocessor;
 use pg_airlock::pure::tag::MatchTag;
 
@@ -31,6 +33,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("root_key", root_key),
     ("plaintext", plaintext),
     ("record", record),
+    ("message", message),
+    ("subject_part", subject_part),
+    ("private_part", private_part),
     ("payload", payload),
     ("scope", scope),
     ("literal", literal),
@@ -142,7 +147,50 @@ pub fn record(data: &[u8]) {
     }
 }
 
-/// A message of the log.
+/// A read record and the parts that travel with it.
+pub fn message(data: &[u8]) {
+    if let Ok((mut read, parts)) = record::split(data) {
+        assert_eq!(record::join(&mut read, &parts), data);
+    }
+}
+
+/// What a record says about data subjects.
+pub fn subject_part(data: &[u8]) {
+    if let Ok((salt, touched)) = subjects::decode(data) {
+        for t in &touched {
+            // its counts and layers may be any
+            let _ = t.certainty(&[7; 16], u64::MAX);
+        }
+        assert_eq!(subjects::encode(&salt, touched), data);
+    }
+}
+
+/// The private part of the corpus, which a record would name.
+pub fn private() -> Private {
+    let (constants, parameters) = (vec!["'Zoë'".into(), "42".into()], vec![None, Some("a@b.example".into())]);
+    Private { salt: [5; 16], constants, parameters, cut: false }
+}
+
+/// The key that it is stored under.
+pub fn private_key() -> PrivateKey {
+    PrivateKey::derive(&Secret::new([9; 32]))
+}
+
+/// Constants and parameters of a statement, as they travel and as they are stored.
+pub fn private_part(data: &[u8]) {
+    if let Ok(mut part) = Private::decode(data) {
+        assert_eq!(part.encode(), data);
+        part.limit();
+        assert!(Private::decode(&part.encode()).is_ok_and(|again| again == part));
+    }
+    let (key, version) = (private_key(), private::key_version(data));
+    if let Ok(part) = private::open(&key, data, &record::hash(&private().encode())) {
+        let nonce = data[4..28].try_into().expect("a nonce");
+        assert_eq!(private::seal(&key, version.expect("a version"), nonce, &part), data);
+    }
+}
+
+/// The payload of a message in the WAL.
 pub fn payload(data: &[u8]) {
     let key = LogKey::derive(&Secret::new([9; 32]));
     let version = record::key_version(data);

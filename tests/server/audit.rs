@@ -2,7 +2,6 @@
 
 use crate::cluster::Cluster;
 use crate::fixture::{self, running, settled};
-use crate::process::eventually;
 use std::fs;
 use std::path::Path;
 
@@ -55,9 +54,7 @@ fn whoever_reads_the_log_is_on_record_before_a_row_is_shown() {
     let before = cluster.admin("SELECT count(*) FROM airlock.audit_log WHERE login_role = 'postgres'").value();
     let after = cluster.admin("SELECT count(*) FROM airlock.audit_log WHERE login_role = 'postgres'").value();
     assert_eq!(after.parse::<u32>().unwrap(), before.parse::<u32>().unwrap() + 1);
-    eventually("all is settled", || {
-        (cluster.admin("SELECT count(*) FROM airlock.unsettled_records()").value() == "0").then_some(())
-    });
+    fixture::drained(&cluster);
     assert_eq!(fixture::verify(&mut cluster.connect("postgres")), (true, None, String::new()));
     // nobody else reads it, and their attempt shows nothing
     for role in ["clerk", "app", "acme"] {
@@ -122,9 +119,7 @@ fn constants_and_parameters_are_kept_encrypted_for_whoever_administers() {
     drop(conn);
     let log = settled(&cluster, "searches", 6);
     assert!(log.iter().all(|r| !r.get("statement").contains("SECRET")), "{log:#?}");
-    eventually("all is settled", || {
-        (cluster.admin("SELECT count(*) FROM airlock.unsettled_records()").value() == "0").then_some(())
-    });
+    fixture::drained(&cluster);
     let values = |n: usize| {
         let sql = format!("SELECT constants, parameters, cut FROM airlock.statement_values({})", log[n].get("id"));
         let answer = cluster.sql("officer", &sql).ok();

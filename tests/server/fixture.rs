@@ -14,6 +14,7 @@
 use crate::cluster::{Cluster, Postgres, DATABASE};
 use crate::process::eventually;
 use crate::protocol::{Answer, Conn};
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::sync::OnceLock;
 
 /// Rows of acme.customers.
@@ -142,6 +143,17 @@ pub fn settled(cluster: &Cluster, application_name: &str, count: usize) -> Vec<L
         assert!(rows.len() <= count, "more reads logged than made: {rows:#?}");
         (rows.len() == count && rows.iter().all(|r| !r.get("outcome").is_empty())).then_some(rows)
     })
+}
+
+/// Waits until all that was read up to now is in the table.
+#[track_caller]
+pub fn drained(cluster: &Cluster) {
+    static TURN: AtomicU32 = AtomicU32::new(0);
+    let name = format!("drained {}", TURN.fetch_add(1, SeqCst));
+    // the worker keeps the order, and this is the last
+    cluster.connect_as("postgres", &name).query("SELECT * FROM airlock.unsettled_records()").ok();
+    let there = format!("SELECT count(*) FROM airlock_catalog.read_record WHERE application_name = '{name}'");
+    eventually("the log is settled", || (cluster.admin(&there).value() == "1").then_some(()));
 }
 
 /// `verify_log()`: ok, first bad id, message.

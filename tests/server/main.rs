@@ -39,6 +39,7 @@ mod reader;
 mod readme;
 mod reads;
 mod release;
+mod retention;
 mod scrub;
 mod search;
 mod sentinel;

@@ -3,8 +3,8 @@
 
 use crate::cluster::{Cluster, Postgres};
 use crate::dump::{beside, dump, globals, restore_plain};
-use crate::fixture::{self, logged};
-use crate::moved::{arrived, drained, source};
+use crate::fixture::{self, drained, logged};
+use crate::moved::{arrived, source};
 use crate::process::{both, run};
 use std::fs;
 

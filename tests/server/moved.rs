@@ -2,7 +2,7 @@
 //! users sees there, and that all of it holds at the other end.
 
 use crate::cluster::Cluster;
-use crate::fixture::{self, settled, verify};
+use crate::fixture::{self, drained, settled, verify};
 use crate::process::eventually;
 use crate::protocol::Row;
 
@@ -82,7 +82,10 @@ pub fn source() -> (Cluster, Moved) {
     let different = |row: &Row, i: usize| row[i].as_deref().unwrap_or_default().to_string();
     assert_ne!(different(&answers[0][0], 3), different(&answers[4][0], 2), "two sub-processors, two pseudonyms");
     drained(&cluster);
-    let moved = Moved { answers, log: rows(&cluster), shown: shown(&cluster) };
+    assert_eq!(cluster.admin("SELECT count(*) FROM airlock.access_log WHERE hash IS NULL").value(), "0");
+    let shown = shown(&cluster);
+    drained(&cluster);
+    let moved = Moved { answers, log: rows(&cluster), shown };
     assert_eq!(moved.shown.len(), recorded());
     assert!(verify(&mut cluster.connect("postgres")).0);
     (cluster, moved)
@@ -91,14 +94,6 @@ pub fn source() -> (Cluster, Moved) {
 /// What the access log shows of the reads before the move.
 fn shown(cluster: &Cluster) -> Vec<String> {
     cluster.admin("SELECT l::text FROM airlock.access_log l WHERE application_name = 'before' ORDER BY id").first()
-}
-
-/// Waits until nothing that was read is in WAL alone.
-#[track_caller]
-pub fn drained(cluster: &Cluster) {
-    let unsettled = "SELECT count(*) FROM airlock.unsettled_records()";
-    eventually("the log is settled", || (cluster.admin(unsettled).value() == "0").then_some(()));
-    assert_eq!(cluster.admin("SELECT count(*) FROM airlock.access_log WHERE hash IS NULL").value(), "0");
 }
 
 /// Errors that doctor finds; the tests' clusters run without fsync, which is one.

@@ -2,8 +2,8 @@
 //! left it, and every read that a client received is in it.
 
 use crate::cluster::{Cluster, DATABASE};
-use crate::fixture::{self, leaked, logged, running, settled, verify, VISIBLE};
-use crate::moved::{drained, errors};
+use crate::fixture::{self, drained, leaked, logged, running, settled, verify, VISIBLE};
+use crate::moved::errors;
 use crate::process::{eventually, signal};
 use crate::protocol::Answer;
 

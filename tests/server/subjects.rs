@@ -31,15 +31,6 @@ fn touched(cluster: &Cluster, read: &str) -> (Vec<u32>, Vec<u32>) {
     (of("exact"), of("possible"))
 }
 
-/// Waits until the worker has settled all there is.
-#[track_caller]
-fn in_the_table(cluster: &Cluster) {
-    eventually("the reads are settled", || {
-        let pending = cluster.admin("SELECT count(*) FROM airlock.unsettled_records()").value();
-        (pending == "0").then_some(())
-    });
-}
-
 fn ids(sql: &str, cluster: &Cluster) -> Vec<u32> {
     cluster.admin(sql).rows.iter().map(|r| r[0].as_ref().unwrap().parse().unwrap()).collect()
 }
@@ -155,7 +146,7 @@ fn reads_are_found_before_they_are_settled_and_after() {
     let before = [4, 5].map(ask);
     signal("-CONT");
     settled(&cluster, "unsettled", 2);
-    in_the_table(&cluster);
+    fixture::drained(&cluster);
     let after = [4, 5].map(ask);
     for (before, after) in before.iter().zip(&after) {
         assert_eq!(before.rows, after.rows);

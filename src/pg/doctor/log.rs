@@ -224,10 +224,12 @@ fn seams(report: &mut Report) -> Result<()> {
 
 /// Nothing may run when the log is written.
 fn tables(report: &mut Report) -> Result<()> {
-    let sql = "SELECT t.tgrelid::pg_catalog.regclass::pg_catalog.text, pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, t.tgrelid::pg_catalog.regclass) FROM pg_catalog.pg_trigger t \
-               WHERE t.tgrelid = ANY (ARRAY['airlock_catalog.read_record'::pg_catalog.regclass, 'airlock_catalog.log_cursor'::pg_catalog.regclass]) \
-               UNION ALL SELECT r.ev_class::pg_catalog.regclass::pg_catalog.text, pg_catalog.format('DROP RULE %I ON %s', r.rulename, r.ev_class::pg_catalog.regclass) FROM pg_catalog.pg_rewrite r \
-               WHERE r.ev_class = ANY (ARRAY['airlock_catalog.read_record'::pg_catalog.regclass, 'airlock_catalog.log_cursor'::pg_catalog.regclass])";
+    let sql = "WITH log AS (SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid = 'airlock_catalog.log_cursor'::pg_catalog.regclass \
+                 OR c.relnamespace = 'airlock_catalog'::pg_catalog.regnamespace AND c.relname ~ '^read_(record|private|subject)' AND c.relkind IN ('r', 'p')) \
+               SELECT t.tgrelid::pg_catalog.regclass::pg_catalog.text, pg_catalog.format('DROP TRIGGER %I ON %s', t.tgname, t.tgrelid::pg_catalog.regclass) \
+               FROM pg_catalog.pg_trigger t JOIN log ON log.oid = t.tgrelid \
+               UNION ALL SELECT r.ev_class::pg_catalog.regclass::pg_catalog.text, pg_catalog.format('DROP RULE %I ON %s', r.rulename, r.ev_class::pg_catalog.regclass) \
+               FROM pg_catalog.pg_rewrite r JOIN log ON log.oid = r.ev_class";
     for row in super::query(sql, 2, &[])? {
         report.error(
             "log tables",

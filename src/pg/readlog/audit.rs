@@ -23,6 +23,10 @@ pub fn note(what: &str) -> Result<()> {
     if wal::in_recovery() || materialiser::before_0_2() {
         return Ok(());
     }
+    if materialiser::log_key_versions()?.is_empty() {
+        // no key was ever made, so there is no log
+        return Ok(());
+    }
     // SAFETY: backend-local variables.
     let (began, text) = unsafe { (pg_sys::GetCurrentStatementStartTimestamp(), pg_sys::debug_query_string) };
     let known = NOTED.with(|n| {

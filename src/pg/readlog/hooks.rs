@@ -263,7 +263,7 @@ unsafe fn start(desc: *mut pg_sys::QueryDesc, flags: c_int) -> Result<()> {
         let source = record_of::statement_text((*desc).sourceText, plan.stmt_location, plan.stmt_len);
         let scopes = facts.scopes.clone();
         let (intent, constants) = record_of::intent(facts, &name, &contract, &source);
-        let private = private::part(constants, (*desc).params)?;
+        let private = private::part(constants, (*desc).params, intent.statement.ends_with('…'))?;
         if !EXIT.with(|e| e.replace(true)) {
             // after ShutdownPostgres in registration, so before it at exit: the transaction is still there
             pg_sys::before_shmem_exit(Some(callbacks::exiting), pg_sys::Datum::from(0));

@@ -9,12 +9,14 @@
 
 mod batch;
 mod open;
+mod partitions;
+pub mod retention;
 mod rows;
 mod settler;
 mod slot;
 mod store;
 
-pub use batch::Batch;
+pub use batch::{versions as log_key_versions, Batch};
 pub use slot::{look as look_at_slot, Slot, NAME as SLOT};
 pub use store::{before_0_2, columns, spi, Cursor, Row};
 

@@ -7,13 +7,14 @@ use crate::pure::record::private::{Private, MOST};
 use pgrx::{pg_sys, varsize_any};
 use std::ffi::CStr;
 
-/// The private part of a statement's record; `None` when it holds nothing.
+/// The private part of a statement's record, whose text was cut off or not; `None` when it holds nothing.
 ///
 /// # Safety
 /// `params` is NULL or a statement's parameters; inside a transaction.
-pub unsafe fn part(constants: Vec<String>, params: pg_sys::ParamListInfo) -> Result<Option<Vec<u8>>> {
+pub unsafe fn part(constants: Vec<String>, params: pg_sys::ParamListInfo, cut_text: bool) -> Result<Option<Vec<u8>>> {
     // SAFETY: as the caller promises.
     let (parameters, cut) = unsafe { parameters(params) };
+    let cut = cut || cut_text;
     let mut private = Private { constants, parameters, cut, ..Private::default() };
     if private.is_empty() && !private.cut {
         return Ok(None);

@@ -4,11 +4,12 @@ pub mod parts;
 
 use crate::pg::gucs;
 use crate::pg::keys::ring;
-use crate::pg::readlog::materialiser::{before_0_2, columns, look_at_slot, spi, Cursor, Row, Slot};
+use crate::pg::readlog::materialiser::{before_0_2, columns, look_at_slot, retention, spi, Cursor, Row, Slot};
 use crate::pure::chain::{Break, Verifier};
 use crate::pure::error::Result;
 use crate::pure::keyring::ChainKey;
 use crate::pure::record;
+use crate::pure::retention::Erased;
 use crate::pure::seam::Seams;
 use parts::Expected;
 
@@ -37,9 +38,11 @@ pub fn verify() -> Result<Verdict> {
     };
     let key = &keys.1;
     let cursor = Cursor::as_seen()?;
-    let (mut verifier, mut seams) = (Verifier::new(key), Seams::default());
+    let erased = if before_0_2() { Vec::new() } else { retention::erased()? };
+    let (mut verifier, mut seams) = beginning(key, &erased)?;
     // no further: in a transaction that wrote, our own queries see newer rows than the one that called us
-    let (found, part) = chain(&mut verifier, &mut seams, cursor.as_ref().map_or(i64::MAX, |c| c.last_id))?;
+    let last = cursor.as_ref().map_or(i64::MAX, |c| c.last_id);
+    let (found, part) = chain(&mut verifier, &mut seams, &erased, last)?;
     let checked = i64::try_from(verifier.checked()).unwrap_or(i64::MAX);
     let verdict = match (found, cursor) {
         (Some(found), _) => bad(checked, Some(found.id), found.message),
@@ -51,6 +54,26 @@ pub fn verify() -> Result<Verdict> {
         }
     };
     Ok(with_part(with_seams(verdict, &seams), part))
+}
+
+/// A verifier for the whole log, or for what follows the records that the log itself says were erased: in what follows that
+/// saying is a link of the chain.
+fn beginning<'k>(key: &'k ChainKey, erased: &[Erased]) -> Result<(Verifier<'k>, Seams)> {
+    let first = "SELECT r.id FROM airlock_catalog.read_record r ORDER BY r.id LIMIT 1";
+    let first = Spi::connect(|client| {
+        client
+            .select(first, Some(1), &[])
+            .and_then(|t| if t.is_empty() { Ok(None) } else { t.first().get_one::<i64>() })
+            .map_err(spi)
+    })?;
+    for erased in erased {
+        if let Erased::Records { last, hash, place } = erased {
+            if first == last.checked_add(1) {
+                return Ok((Verifier::after(key, *last, *hash), Seams::after(*place)));
+            }
+        }
+    }
+    Ok((Verifier::new(key), Seams::default()))
 }
 
 /// Adds what is wrong with the parts of records: the chain may be whole all the same.
@@ -122,7 +145,12 @@ fn finish(key: &ChainKey, verifier: Verifier, cursor: Cursor, checked: i64) -> R
 
 /// Feeds all rows up to `last` to the verifier; the first break, if there is one, and the first record whose parts are not
 /// its own. What is right goes to `seams`.
-fn chain(verifier: &mut Verifier, seams: &mut Seams, last: i64) -> Result<(Option<Break>, Option<Break>)> {
+fn chain(
+    verifier: &mut Verifier,
+    seams: &mut Seams,
+    erased: &[Erased],
+    last: i64,
+) -> Result<(Option<Break>, Option<Break>)> {
     // an array of another shape has the same elements, and is not what the worker wrote
     let arrays = ["views", "columns", "returned", "filtered", "base_columns", "scopes"];
     let arrays = if before_0_2() { &arrays[..2] } else { &arrays[..] };
@@ -159,7 +187,7 @@ fn chain(verifier: &mut Verifier, seams: &mut Seams, last: i64) -> Result<(Optio
                 parts.note(id, &row.record);
             }
             if let (Some(to), None, false) = (seen, &part, before_0_2()) {
-                part = parts.check(from, to)?;
+                part = parts.check(from, to, erased)?;
             }
             Ok((None, seen))
         })?;

@@ -5,7 +5,7 @@
 
 use super::verify::parts::{read, ROWS};
 use crate::pg::keys::ring::subjects as keys;
-use crate::pg::readlog::materialiser::{spi, Batch};
+use crate::pg::readlog::materialiser::{retention, spi, Batch};
 use crate::pg::readlog::subjects::canonical_of_texts;
 use crate::pg::readlog::{audit, identity};
 use crate::pg::registry::Subject;
@@ -14,6 +14,7 @@ use crate::pg::sys::{self, catalog, d};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::shown;
 use crate::pure::record::{Record, RecordKind, StatementId};
+use crate::pure::retention::Erased;
 use crate::pure::scope::joins::subject_domains;
 use crate::pure::subjects::{decode, Certainty, Token, Touched};
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
@@ -252,11 +253,14 @@ fn settled(question: &Question, hits: &mut Hits) -> Result<()> {
         }
         let vouched = question.others()?;
         let sql = format!(
-            "SELECT r.scopes, r.views, r.logged_at, {STATEMENT} FROM airlock_catalog.read_record r WHERE r.kind IN ('intent', 'open') \
-             AND NOT EXISTS (SELECT FROM airlock_catalog.read_record o WHERE o.kind = 'outcome' AND o.subjects IS NOT NULL \
+            "SELECT r.scopes, r.views, r.logged_at, {STATEMENT} FROM airlock_catalog.read_record r WHERE r.kind IN ('exact', 'intent', 'open') AND r.id <= $1 \
+             OR r.kind IN ('intent', 'open') AND NOT EXISTS (SELECT FROM airlock_catalog.read_record o WHERE o.kind = 'outcome' AND o.subjects IS NOT NULL \
              AND o.backend_start = r.backend_start AND o.backend_pid = r.backend_pid AND o.statement_no = r.statement_no OFFSET 0)"
         );
-        for tuple in client.select(sql.as_str(), None, &[]).map_err(spi)? {
+        // what was erased may have been about anybody
+        let subjects = |e: &Erased| if let Erased::Subjects(last) = e { Some(*last) } else { None };
+        let erased = retention::erased()?.iter().filter_map(subjects).max().unwrap_or(0);
+        for tuple in client.select(sql.as_str(), None, &[erased.into()]).map_err(spi)? {
             let id = statement(&tuple, 4)?;
             let record = Record {
                 scopes: tuple

@@ -167,7 +167,34 @@ pub fn refusable<T>(body: impl FnOnce() -> Result<T>) -> Result<std::result::Res
     resume_unwind(panic)
 }
 
+/// Runs `body` in a subtransaction, which stays when it succeeds. What it or PostgreSQL has to say against it comes back as a
+/// message, and nothing of it stays; a cancel or a termination goes on.
+pub fn attempted(body: impl FnOnce() -> Result<()>) -> Result<std::result::Result<(), String>> {
+    match subtransaction_kept(body) {
+        Ok(result) => Ok(result.map_err(|error| error.message)),
+        Err(panic) => match panic.downcast_ref::<CaughtError>() {
+            Some(CaughtError::PostgresError(report))
+                if !crate::pg::error::unpacked(report.sql_error_code() as i32).starts_with("57") =>
+            {
+                Ok(Err(report.message().to_string()))
+            }
+            _ => resume_unwind(panic),
+        },
+    }
+}
+
+fn subtransaction_kept(body: impl FnOnce() -> Result<()>) -> std::result::Result<Result<()>, Box<dyn Any + Send>> {
+    in_subtransaction(body, Result::is_ok)
+}
+
 fn subtransaction<T>(body: impl FnOnce() -> Result<T>) -> std::result::Result<Result<T>, Box<dyn Any + Send>> {
+    in_subtransaction(body, |_| false)
+}
+
+fn in_subtransaction<T>(
+    body: impl FnOnce() -> Result<T>,
+    keep: impl FnOnce(&Result<T>) -> bool,
+) -> std::result::Result<Result<T>, Box<dyn Any + Send>> {
     // SAFETY: the protocol of PL/pgSQL's exception blocks: begin, keep the caller's memory context, roll back, restore
     // context and resource owner. pgrx has copied and flushed the error state before an ERROR gets here as a panic.
     unsafe {
@@ -177,7 +204,11 @@ fn subtransaction<T>(body: impl FnOnce() -> Result<T>) -> std::result::Result<Re
         pg_sys::CurrentMemoryContext = context;
         let outcome = catch_unwind(AssertUnwindSafe(body));
         pg_sys::CurrentMemoryContext = context;
-        pg_sys::RollbackAndReleaseCurrentSubTransaction();
+        if outcome.as_ref().is_ok_and(keep) {
+            pg_sys::ReleaseCurrentSubTransaction();
+        } else {
+            pg_sys::RollbackAndReleaseCurrentSubTransaction();
+        }
         pg_sys::CurrentMemoryContext = context;
         pg_sys::CurrentResourceOwner = owner;
         outcome

@@ -207,6 +207,7 @@ mod tests {
             view_name: "t".into(),
             columns,
             granted: vec!["c".into()],
+            subject_domains: Vec::new(),
             row_filter: None,
             notes: vec![],
         }

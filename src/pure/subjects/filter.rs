@@ -1,7 +1,8 @@
 //! Filters for statements that touch more persons than can be listed: split block Bloom filters as Apache Parquet
 //! specifies them (`BloomFilter.md`; blocks of 256 bits, eight bits per entry, one cache line each), in layers that grow.
 //!
-//! A filter never misses an entry and takes about one foreign value in two thousand for one ([`Filter::has`]).
+//! A filter never misses an entry. It takes about one stranger in 2,400 for an entry when its first layer is full, and one in 800
+//! when all three are.
 
 /// Entries of a layer, in order. With the last one full, everybody may be in it.
 const CAPACITY: [u64; 3] = [1 << 16, 1 << 19, 1 << 21];

@@ -25,9 +25,10 @@ pub struct Touched {
     pub domain: Option<String>,
     /// Version of the subject key; 0 without domain.
     pub epoch: i32,
-    /// How many persons' rows entered the statement.
+    /// How many persons' rows entered the statement; nearly, where they are in a filter, and 0 where they are too many for one.
     pub seen: i64,
-    /// How many more were looked at, and passed over by a condition that the reader wrote.
+    /// How many more were looked at, and passed over by a condition that the reader wrote; nearly, where one or the other are
+    /// in a filter.
     pub scanned: i64,
     /// It may have been anybody: too many to keep, or rows whose person could not be told.
     pub anybody: bool,
@@ -56,10 +57,10 @@ impl Touched {
         scanned: &Set,
         unknown: bool,
     ) -> Touched {
-        let (mut tokens, seen_filter, all_seen) = stored(key, seen, |_| true);
+        let (mut tokens, seen_filter, all_seen) = stored(key, seen, |_, _| true);
         let listed = tokens.len();
         // the seen ones are among the scanned
-        let (more, scanned_filter, all_scanned) = stored(key, scanned, |hash| !seen.lists(hash));
+        let (more, scanned_filter, all_scanned) = stored(key, scanned, |hash, person| !seen.lists(hash, person));
         let count = |set: &Set| i64::try_from(set.len().unwrap_or(0)).unwrap_or(i64::MAX);
         let only = match scanned {
             Set::Few(..) => more.len() as i64,
@@ -109,10 +110,10 @@ impl Touched {
 }
 
 /// Tokens of a set, or its filter, or that it is everybody.
-fn stored(key: &SubjectKey, set: &Set, wanted: impl Fn(u64) -> bool) -> (Vec<Token>, Vec<Vec<u8>>, bool) {
+fn stored(key: &SubjectKey, set: &Set, wanted: impl Fn(u64, &[u8]) -> bool) -> (Vec<Token>, Vec<Vec<u8>>, bool) {
     match set {
         Set::Few(listed, _) => {
-            let persons = listed.iter().filter(|(hash, _)| wanted(**hash));
+            let persons = listed.iter().filter(|(hash, person)| wanted(**hash, person));
             let mut tokens: Vec<Token> = persons.map(|(_, person)| key.token(person)).collect();
             tokens.sort_unstable();
             (tokens, Vec::new(), false)

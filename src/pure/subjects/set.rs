@@ -76,8 +76,8 @@ impl Set {
     }
 
     /// Whether a listed person is in it; false as soon as persons are not listed any more.
-    pub fn lists(&self, hash: u64) -> bool {
-        matches!(self, Set::Few(listed, _) if listed.contains_key(&hash))
+    pub fn lists(&self, hash: u64, person: &[u8]) -> bool {
+        matches!(self, Set::Few(listed, _) if listed.get(&hash).is_some_and(|known| **known == *person))
     }
 
     /// How many persons; a filter counts a little less than there were. `None` for everybody.
@@ -111,7 +111,7 @@ mod tests {
         (0..10).for_each(|i: u64| set.insert(i.wrapping_mul(0x9e37_79b9_7f4a_7c15), &i.to_be_bytes()));
         assert!(matches!(set, Set::Few(..)));
         assert_eq!(set.len(), Some(LISTED as u64));
-        assert!(set.lists(0) && !set.lists(1));
+        assert!(set.lists(0, &0u64.to_be_bytes()) && !set.lists(0, b"other") && !set.lists(1, &1u64.to_be_bytes()));
         assert!(Set::default().is_empty() && !set.is_empty());
     }
 
@@ -122,7 +122,7 @@ mod tests {
         let layers = filter.layers();
         let in_it = |i: u64| super::super::filter::is_in(&layers, i.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         assert!((0..=LISTED as u64).all(in_it));
-        assert!(!set.lists(0));
+        assert!(!set.lists(0, &0u64.to_be_bytes()));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What is refused, forgotten or forged.
 
-use super::{in_the_table, touched};
-use crate::fixture::{running, settled, verify};
+use super::touched;
+use crate::fixture::{drained, running, settled, verify};
 
 #[test]
 fn subjects_that_cannot_be_told_apart_are_refused_where_they_are_declared() {
@@ -28,7 +28,7 @@ fn subjects_that_cannot_be_told_apart_are_refused_where_they_are_declared() {
     cluster.admin("SELECT airlock.create_scope('acme', 'public.odd', '{\"id\": \"clear\"}', subject => '{t}')");
     cluster.connect_as("acme", "ci").query("SELECT id FROM acme.odd").ok();
     settled(&cluster, "ci", 1);
-    in_the_table(&cluster);
+    drained(&cluster);
     assert_eq!(cluster.admin("SELECT bool_and(anybody) FROM airlock_catalog.read_subject s JOIN airlock_catalog.read_record r USING (id) WHERE r.application_name = 'ci'").value(), "t");
 }
 
@@ -86,7 +86,7 @@ fn an_epoch_is_forgotten_and_the_log_still_verifies() {
     assert_eq!(touched(&cluster, &second), (vec![6], vec![]));
     // the same person has another name in each epoch
     read("again", 5);
-    in_the_table(&cluster);
+    drained(&cluster);
     let names = "SELECT count(DISTINCT s.tokens) FROM airlock_catalog.read_subject s JOIN airlock_catalog.read_record r USING (id) WHERE r.application_name IN ('first epoch', 'again')";
     assert_eq!(cluster.admin(names).value(), "2");
     cluster.admin("SELECT airlock.destroy_subject_key(1)");
@@ -112,7 +112,7 @@ fn attack_the_parts_of_a_record_changed_taken_away_or_added() {
         conn.query(&format!("SELECT city FROM acme.customers WHERE id = {id}")).ok();
     }
     let ids: Vec<String> = settled(&cluster, "parts", 5).iter().map(|r| r.get("id").to_string()).collect();
-    in_the_table(&cluster);
+    drained(&cluster);
     let mut admin = cluster.connect("postgres");
     assert_eq!(verify(&mut admin), (true, None, String::new()));
     let third: i64 = ids[2].parse().unwrap();

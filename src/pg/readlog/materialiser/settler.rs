@@ -2,6 +2,8 @@
 
 use super::batch::{self, Batch};
 use super::open::OpenReads;
+use super::partitions;
+use super::retention;
 use super::rows;
 use super::slot::{self, Slot};
 use super::store::{self, Cursor, Row};
@@ -12,7 +14,9 @@ use crate::pg::sys::{self, scan};
 use crate::pure::chain::link;
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::record::{self, Parts, Record, RecordKind, StatementId};
+use crate::pure::retention::Erased;
 use crate::pure::seam::{Place, Seam};
+use pgrx::spi::SpiClient;
 use pgrx::{pg_sys, Spi};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -25,6 +29,10 @@ const NEAR: u64 = 64 << 10;
 const STILL: Duration = Duration::from_secs(10);
 /// How often the slot is looked at when nothing happens.
 const SLOT: Duration = Duration::from_secs(5);
+/// After so long it is tried again to make a partition that could not be made.
+const AGAIN: Duration = Duration::from_secs(60);
+/// How often it is looked for what may be erased, but for each new day.
+const ERASE: Duration = Duration::from_secs(600);
 /// A log key older than this, in a log without a cursor, may be part of a restore that is still running …
 const FRESH: &str = "5 seconds";
 /// … so the worker keeps away from the log's table for so long.
@@ -60,6 +68,12 @@ pub struct Settler {
     /// The log has just begun, and its slot is still to be made.
     begins: bool,
     open: OpenReads,
+    /// The last that was settled under, whose partitions and those ahead are there.
+    day: Option<i32>,
+    /// When partitions were made last, or could not be.
+    tried: Instant,
+    /// When it was looked for what may be erased.
+    erased: (i32, Instant),
 }
 
 /// The settler, or why there is none.
@@ -182,7 +196,7 @@ impl Settler {
             Slot::Missing | Slot::Lost => store::last_checkpoint()?,
             Slot::Keeps(_) | Slot::Taken => slot::ensure()?,
         };
-        let seam = Seam::without_cursor(last_id, store::last_place()?, place(), slot != Slot::Missing);
+        let seam = Seam::without_cursor(last_id, store::last_place(last_id)?, place(), slot != Slot::Missing);
         let cursor = Cursor::here(from, last_id, last_hash);
         Spi::connect_mut(|client| {
             rows::lock(client)?;
@@ -201,7 +215,20 @@ impl Settler {
         }
         let (position, open) = (cursor.lsn, OpenReads::up_to(cursor.last_id));
         let (moved, looked) = (Instant::now(), Instant::now());
-        Ok(Settler { table, cursor, position, moved, slot: begun, looked, news, begins: !begun, open })
+        Ok(Settler {
+            table,
+            cursor,
+            position,
+            moved,
+            slot: begun,
+            looked,
+            news,
+            begins: !begun,
+            open,
+            day: None,
+            tried: looked,
+            erased: (i32::MIN, looked),
+        })
     }
 
     fn settle(&mut self, keys: &Keys) -> Result<After> {
@@ -225,6 +252,11 @@ impl Settler {
             killed.iter().for_each(|r| self.open.note(r));
             records.extend(killed.into_iter().map(|record| (record, Parts::default())));
         }
+        let erased = match batch.complete && !begins && self.retention_due() {
+            true => self.erase()?,
+            false => Vec::new(),
+        };
+        records.extend(erased.into_iter().map(|text| (own(RecordKind::Configuration, text), Parts::default())));
         let mut force = false;
         if !begins && (self.looked.elapsed() >= SLOT || !self.slot) {
             force = self.look_at_slot()?;
@@ -259,12 +291,61 @@ impl Settler {
         let next = Cursor::here(self.position, id, hash);
         Spi::connect_mut(|client| {
             rows::lock(client)?;
-            rows::insert(client, rows, keys.0, &keys.1)?;
+            let day = self.day(client)?;
+            rows::insert(client, rows, day, (keys.0, &keys.1))?;
             next.replace(client, chain, &self.cursor)
         })?;
         self.cursor = next.sealed(chain);
         self.moved = Instant::now();
         Ok(())
+    }
+
+    /// The day to settle under; `None` with the objects of 0.1.0.
+    fn day(&mut self, client: &mut SpiClient) -> Result<Option<i32>> {
+        if store::before_0_2() {
+            self.day = None;
+            return Ok(None);
+        }
+        let day = match self.day {
+            Some(day) if day >= sys::today() || self.tried.elapsed() < AGAIN => day,
+            Some(day) => self.try_partitions(Some(day))?,
+            None => self.try_partitions(partitions::newest_used()?)?,
+        };
+        rows::lock_partitions(client, &partitions::of_day(day)?)?;
+        self.day = Some(day);
+        Ok(Some(day))
+    }
+
+    /// Whether it is time to look for what was kept long enough: at the start, on each new day, and now and then for what
+    /// could not be erased.
+    fn retention_due(&self) -> bool {
+        let (day, at) = self.erased;
+        !store::before_0_2() && (day != sys::today() || at.elapsed() >= ERASE)
+    }
+
+    /// Erases what was kept long enough; what to say of it.
+    fn erase(&mut self) -> Result<Vec<String>> {
+        self.erased = (sys::today(), Instant::now());
+        let mut said = Vec::new();
+        for due in retention::due()? {
+            let place = match due.erased {
+                Erased::Records { last, .. } => store::last_place(last)?,
+                _ => None,
+            };
+            match due.erase()? {
+                Ok(()) => said.push(due.with(place)),
+                Err(why) => {
+                    log(format!("pg_airlock: a partition of the log could not be erased: {why}"));
+                    break;
+                }
+            }
+        }
+        Ok(said)
+    }
+
+    fn try_partitions(&mut self, last: Option<i32>) -> Result<i32> {
+        self.tried = Instant::now();
+        partitions::day(last)
     }
 
     /// Looks after the slot. A new log's is made; a lost one is made anew while the WAL is still there; true when the cursor row must follow

@@ -7,6 +7,7 @@ use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::ChainKey;
 use crate::pure::record::private::Private;
 use crate::pure::record::{Outcome, Parts, Record, RecordKind, StatementId};
+use crate::pure::retention::Erased;
 use crate::pure::seam::{Place, Seam};
 use crate::pure::subjects;
 use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
@@ -331,12 +332,20 @@ pub fn repeated<'a>(records: impl Iterator<Item = &'a Record>) -> Result<Vec<usi
         numbers.push(number(r.statement_id.n)?);
         ends.push(is_end(r.kind));
     }
-    // not joined by hash: a plan that scans the whole log is never the right one here
-    let sql = "SELECT u.i FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) \
+    // not joined by hash: a plan that scans the whole log is never the right one here. A record is settled on the day that its
+    // backend began or later, but for the clock
+    let days = match before_0_2() {
+        true => "",
+        false => "AND (r.settled_on >= u.backend_start::pg_catalog.date - 2 OR r.settled_on < '2000-01-02')",
+    };
+    let sql = format!(
+        "SELECT u.i FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3), pg_catalog.unnest($4)) \
                  WITH ORDINALITY AS u (backend_start, pid, n, is_end, i) \
                CROSS JOIN LATERAL (SELECT FROM airlock_catalog.read_record r \
                  WHERE r.backend_start = u.backend_start AND r.backend_pid = u.pid AND r.statement_no = u.n \
-                   AND (r.kind IN ('outcome', 'killed')) = u.is_end OFFSET 0) AS r";
+                   AND (r.kind IN ('outcome', 'killed')) = u.is_end {days} OFFSET 0) AS r"
+    );
+    let sql = sql.as_str();
     Spi::connect(|client| {
         let mut found = Vec::new();
         for row in client.select(sql, None, &[starts.into(), pids.into(), numbers.into(), ends.into()]).map_err(spi)? {
@@ -366,16 +375,21 @@ pub fn head() -> Result<(i64, Hash)> {
     })
 }
 
-/// The place that the log came to last, by its own records.
-pub fn last_place() -> Result<Option<Place>> {
+/// The place that the log came to last, by its own records up to this one.
+pub fn last_place(up_to: i64) -> Result<Option<Place>> {
     let sql =
         "SELECT r.kind, r.detail FROM airlock_catalog.read_record r WHERE r.kind IN ('configuration', 'finding') \
-               AND r.detail LIKE '%in system % on timeline %' ORDER BY r.id DESC";
+               AND r.detail LIKE '%in system % on timeline %' AND r.id <= $1 ORDER BY r.id DESC";
     Spi::connect(|client| {
-        for row in client.select(sql, None, &[]).map_err(spi)? {
+        for row in client.select(sql, None, &[up_to.into()]).map_err(spi)? {
             let kind = row.get::<String>(1).map_err(spi)?.and_then(|k| RecordKind::from_label(&k));
             let detail = row.get::<String>(2).map_err(spi)?.unwrap_or_default();
             if let Some((_, place)) = kind.and_then(|kind| Seam::read(kind, &detail)) {
+                return Ok(Some(place));
+            }
+            // where the seam itself was erased
+            if let Some(Erased::Records { place: Some(place), .. }) = kind.and_then(|kind| Erased::read(kind, &detail))
+            {
                 return Ok(Some(place));
             }
         }

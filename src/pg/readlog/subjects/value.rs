@@ -19,7 +19,6 @@ enum Reading {
     Text,
     /// `char(n)`
     Blanks,
-    Name,
     Uuid,
     Bytes,
     Date,
@@ -49,7 +48,6 @@ fn reading(data_type: pg_sys::Oid, collation: pg_sys::Oid) -> Option<Reading> {
         B::INT8OID => Some(Reading::Int8),
         B::TEXTOID | B::VARCHAROID => text(Reading::Text),
         B::BPCHAROID => text(Reading::Blanks),
-        B::NAMEOID => text(Reading::Name),
         B::UUIDOID => Some(Reading::Uuid),
         B::BYTEAOID => Some(Reading::Bytes),
         B::DATEOID => Some(Reading::Date),
@@ -151,9 +149,6 @@ unsafe fn value(datum: pg_sys::Datum, reading: Reading, out: &impl Fn(Value<'_>)
             Reading::Date => out(Value::Date(bits as i32)),
             Reading::Timestamp => out(Value::Timestamp(bits as i64)),
             Reading::Uuid => out(Value::Uuid(&*datum.cast_mut_ptr::<[u8; 16]>())),
-            Reading::Name => {
-                out(Value::Text(std::ffi::CStr::from_ptr(datum.cast_mut_ptr::<std::ffi::c_char>()).to_bytes()));
-            }
             Reading::Text => out(Value::Text(bytes(datum))),
             Reading::Blanks => out(Value::Text(trimmed(bytes(datum)))),
             Reading::Bytes => out(Value::Bytes(bytes(datum))),

@@ -5,6 +5,7 @@ use crate::pg::readlog::materialiser::spi;
 use crate::pure::chain::Break;
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::record::{hash, private, Record};
+use crate::pure::retention::Erased;
 use crate::pure::subjects::{encode, Touched};
 use pgrx::datum::{Array, Uuid};
 use pgrx::spi::SpiHeapTupleData;
@@ -28,7 +29,16 @@ impl Expected {
     }
 
     /// The first record from `from` to `to` whose parts are not as it says.
-    pub fn check(self, from: i64, to: i64) -> Result<Option<Break>> {
+    ///
+    /// Parts that the log says were erased may be missing.
+    pub fn check(mut self, from: i64, to: i64, erased: &[Erased]) -> Result<Option<Break>> {
+        for erased in erased {
+            match erased {
+                Erased::Values(last) => self.private.retain(|id, _| id > last),
+                Erased::Subjects(last) => self.subjects.retain(|id, _| id > last),
+                Erased::Records { .. } => {}
+            }
+        }
         let private = stored_private(from, to, &self.private)?;
         let subjects = stored_subjects(from, to)?;
         let found = [

@@ -1,0 +1,193 @@
+//! Erases what was kept for long enough: whole partitions, the oldest first, and a record in the chain that says so.
+
+use super::partitions::{self, Partition};
+use super::store::spi;
+use crate::pg::sys;
+use crate::pg::sys::sql::{self, arg};
+use crate::pure::error::{Error, Kind, Result};
+use crate::pure::name::ident;
+use crate::pure::record::RecordKind;
+use crate::pure::retention::{period, Erased, Kept, MARK};
+use crate::pure::seam::Place;
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::Spi;
+use std::collections::HashMap;
+
+/// The partition of what is of no day.
+const FIRST: &str = "read_record_first";
+
+/// A partition that may go, and what is to be said of it.
+pub struct Due {
+    /// Its table.
+    table: &'static str,
+    partition: String,
+    /// What to say, but for the place of records.
+    pub erased: Erased,
+    /// After how many days.
+    pub days: i32,
+}
+
+/// The periods of all sub-processors, by name.
+fn kept() -> Result<HashMap<String, Kept>> {
+    let sql = "SELECT s.name, s.log_days, s.values_days, s.subjects_days FROM airlock_catalog.subprocessor s";
+    Spi::connect(|client| {
+        let mut found = HashMap::new();
+        for row in client.select(sql, None, &[]).map_err(spi)? {
+            let days = |i: usize| row.get::<i32>(i).map_err(spi);
+            let records = days(2)?;
+            // never longer than the record that they are of
+            let part = |own: Option<i32>| match (own, records) {
+                (Some(own), Some(records)) => Some(own.min(records)),
+                (own, records) => own.or(records),
+            };
+            let kept = Kept { records, values: part(days(3)?), subjects: part(days(4)?) };
+            found.insert(row.get::<String>(1).map_err(spi)?.unwrap_or_default(), kept);
+        }
+        Ok(found)
+    })
+}
+
+/// What may go today: of each table the oldest partitions up to the first that stays.
+pub fn due() -> Result<Vec<Due>> {
+    let (kept, today) = (kept()?, sys::today());
+    if kept.values().all(|k| *k == Kept::default()) {
+        return Ok(Vec::new());
+    }
+    let mut due = Vec::new();
+    let days = days()?;
+    type Period = fn(&Kept) -> Option<i32>;
+    let kinds: [(&'static str, Period); 3] =
+        [("read_private", |k| k.values), ("read_subject", |k| k.subjects), ("read_record", |k| k.records)];
+    for (table, of) in kinds {
+        let all: Vec<Option<i32>> = kept.values().map(of).collect();
+        let there = partitions::of(table)?;
+        for day in &days {
+            let newest = day.partition.day >= today;
+            let present = day.present.iter().map(|name| kept.get(name).and_then(of)).collect::<Vec<_>>();
+            let Some(period) = period(&present, &all).filter(|period| !newest && day.partition.day + period < today)
+            else {
+                break;
+            };
+            let Some((last, hash)) = &day.last else { continue };
+            let (partition, erased) = match table {
+                "read_record" => {
+                    (Some(day.partition.name.clone()), Erased::Records { last: *last, hash: *hash, place: None })
+                }
+                _ => {
+                    let mine = there.iter().find(|p| p.day == day.partition.day).map(|p| p.name.clone());
+                    let erased = if table == "read_private" { Erased::Values(*last) } else { Erased::Subjects(*last) };
+                    (mine, erased)
+                }
+            };
+            due.extend(partition.map(|partition| Due { table, partition, erased, days: period }));
+        }
+    }
+    Ok(due)
+}
+
+/// A partition of records, whose they are, and the last of them.
+struct Day {
+    partition: Partition,
+    present: Vec<String>,
+    last: Option<(i64, [u8; 32])>,
+}
+
+/// The partitions of records that are not of today, the oldest first.
+fn days() -> Result<Vec<Day>> {
+    let mut all = Vec::new();
+    let last = format!("SELECT max(r.logged_at) FROM airlock_catalog.{FIRST} r");
+    let first = Spi::connect(|client| {
+        client
+            .select(last.as_str(), Some(1), &[])
+            .and_then(|t| t.first().get_one::<TimestampWithTimeZone>())
+            .map_err(spi)
+    })?;
+    if let Some(first) = first {
+        let day = i32::try_from(first.into_inner().div_euclid(86_400_000_000)).unwrap_or(i32::MAX);
+        all.push(Partition { name: FIRST.into(), day });
+    }
+    all.extend(partitions::of("read_record")?.into_iter().filter(|p| p.day < sys::today()));
+    all.into_iter().map(look).collect()
+}
+
+fn look(partition: Partition) -> Result<Day> {
+    let table = format!("airlock_catalog.{}", ident(&partition.name));
+    Spi::connect(|client| {
+        let sql = format!("SELECT DISTINCT r.subprocessor FROM {table} r WHERE r.subprocessor <> ''");
+        let mut present = Vec::new();
+        for row in client.select(sql.as_str(), None, &[]).map_err(spi)? {
+            present.extend(row.get::<String>(1).map_err(spi)?);
+        }
+        let sql = format!("SELECT r.id, r.hash FROM {table} r ORDER BY r.id DESC LIMIT 1");
+        let mut last = None;
+        for row in client.select(sql.as_str(), None, &[]).map_err(spi)? {
+            let hash = row.get::<Vec<u8>>(2).map_err(spi)?.and_then(|h| h.try_into().ok());
+            last = row.get::<i64>(1).map_err(spi)?.zip(hash);
+        }
+        Ok(Day { partition, present, last })
+    })
+}
+
+impl Due {
+    /// What to say, for records with the place that the log was at with the last of them.
+    pub fn with(&self, at: Option<Place>) -> String {
+        let mut erased = self.erased.clone();
+        if let Erased::Records { place, .. } = &mut erased {
+            *place = at;
+        }
+        erased.detail(self.days)
+    }
+
+    /// Takes the partition away, in the caller's transaction. `Err` says why it could not be, and nothing is changed.
+    pub fn erase(&self) -> Result<std::result::Result<(), String>> {
+        let (parent, name) = (self.table, ident(&self.partition));
+        sql::attempted(|| {
+            let done = sql::impatient(|| {
+                let statement = match self.partition == FIRST {
+                    true => format!("TRUNCATE airlock_catalog.{name}"),
+                    false => format!("DROP TABLE airlock_catalog.{name}"),
+                };
+                sql::run(&statement, &[]).map(|_| ())
+            })?;
+            let busy = || Error::new(Kind::State, format!("somebody reads airlock_catalog.{parent}"));
+            if done {
+                Ok(())
+            } else {
+                Err(busy())
+            }
+        })
+    }
+}
+
+/// All that the log says was erased, the oldest first.
+pub fn erased() -> Result<Vec<Erased>> {
+    let sql = "SELECT r.detail FROM airlock_catalog.read_record r WHERE r.kind IN ('audit', 'configuration', 'finding') AND r.kind = 'configuration' \
+               AND pg_catalog.strpos(r.detail, $1) > 0 ORDER BY r.id";
+    Spi::connect(|client| {
+        let mut found = Vec::new();
+        for row in client.select(sql, None, &[MARK.into()]).map_err(spi)? {
+            let detail = row.get::<String>(1).map_err(spi)?.unwrap_or_default();
+            found.extend(Erased::read(RecordKind::Configuration, &detail));
+        }
+        Ok(found)
+    })
+}
+
+/// Stores the periods of a sub-processor.
+///
+/// # Errors
+/// 42704 when there is none of that name.
+pub fn set(subprocessor: &str, kept: Kept) -> Result<()> {
+    let changed = sql::run(
+        "UPDATE airlock_catalog.subprocessor SET log_days = $2, values_days = $3, subjects_days = $4 WHERE name = $1",
+        &[arg(subprocessor), arg(kept.records), arg(kept.values), arg(kept.subjects)],
+    )?;
+    match changed {
+        1 => Ok(()),
+        _ => Err(Error::new(
+            Kind::Undefined,
+            format!("sub-processor {} does not exist", crate::pure::name::shown(subprocessor)),
+        )
+        .hint("see TABLE airlock.subprocessors")),
+    }
+}
