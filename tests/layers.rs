@@ -36,6 +36,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("chain", &["keyring"]),
     ("report", &["chain", "record"]),
     ("seam", &["record"]),
+    ("retention", &["chain", "record", "seam"]),
     ("index", &["name"]),
     ("page", &[]),
     ("nonces", &["aead", "envelope"]),

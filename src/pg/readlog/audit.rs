@@ -36,9 +36,12 @@ pub fn note(what: &str) -> Result<()> {
     if known {
         return Ok(());
     }
-    // SAFETY: NULL or the client's text.
-    let text =
-        if text.is_null() { String::new() } else { unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned() };
+    let text = if text.is_null() {
+        String::new()
+    } else {
+        // SAFETY: the client's text, NUL-terminated.
+        unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+    };
     let mut record = Record {
         statement: normalise(&text, MAX_STATEMENT),
         detail: Some(what.to_string()),

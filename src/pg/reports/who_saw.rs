@@ -48,7 +48,7 @@ pub fn who_saw(relation: pg_sys::Oid, subject: Vec<Option<String>>) -> Result<Ve
     let question = sql::settled(|| ask(relation, &subject))?;
     let mut hits = Hits::default();
     settled(&question, &mut hits)?;
-    let batch = super::pending()?.map(|(last_id, batch)| (last_id, batch));
+    let batch = super::pending()?;
     if let Some((_, batch)) = &batch {
         pending(&question, batch, &mut hits)?;
     }

@@ -13,6 +13,8 @@ use pgrx::Spi;
 use std::collections::BTreeMap;
 
 type Hash = [u8; 32];
+/// The salt of a subject part, and what it says.
+type Part = (Vec<u8>, Vec<Touched>);
 
 /// The hashes that a stretch of records has of its parts.
 #[derive(Default)]
@@ -90,7 +92,7 @@ fn stored_private(from: i64, to: i64, expected: &BTreeMap<i64, Hash>) -> Result<
 /// The hash of each subject part that is stored for these records, made anew from its rows.
 fn stored_subjects(from: i64, to: i64) -> Result<BTreeMap<i64, Option<Hash>>> {
     let sql = format!("{ROWS} WHERE s.id >= $1 AND s.id <= $2 ORDER BY s.id, s.scope");
-    let mut parts: BTreeMap<i64, Option<(Vec<u8>, Vec<Touched>)>> = BTreeMap::new();
+    let mut parts: BTreeMap<i64, Option<Part>> = BTreeMap::new();
     Spi::connect(|client| {
         for tuple in client.select(sql.as_str(), None, &[from.into(), to.into()]).map_err(spi)? {
             let id = tuple.get::<i64>(1).map_err(spi)?.unwrap_or(0);
@@ -106,7 +108,7 @@ fn stored_subjects(from: i64, to: i64) -> Result<BTreeMap<i64, Option<Hash>>> {
         }
         Ok::<_, Error>(())
     })?;
-    let made = |part: Option<(Vec<u8>, Vec<Touched>)>| {
+    let made = |part: Option<Part>| {
         let (salt, touched) = part?;
         Some(hash(&encode(&salt.try_into().ok()?, touched)))
     };
