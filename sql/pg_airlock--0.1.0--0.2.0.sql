@@ -247,7 +247,7 @@ SELECT s.name, s.role, s.legal_name, s.contract, s.purposes, s.valid_until, s.ne
 CREATE FUNCTION airlock.unsettled_records_by_days() RETURNS SETOF airlock_catalog.read_record
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 10 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_unsettled_records';
 -- the access log: records written at the wire
-CREATE OR REPLACE VIEW airlock.access_log AS
+CREATE OR REPLACE VIEW airlock.access_log WITH (security_barrier) AS
 WITH unsettled AS MATERIALIZED (SELECT u.* FROM airlock.unsettled_records_by_days() u)
 SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting_role, i.client_addr, i.application_name,
        i.backend_pid, i.tls, i.database, i.views, i.columns, i.purpose, i.statement,
@@ -279,7 +279,7 @@ SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting
  WHERE airlock.note_log_read() AND i.kind IN ('exact', 'intent', 'open', 'denied');
 DROP FUNCTION airlock.unsettled_records();
 ALTER FUNCTION airlock.unsettled_records_by_days() RENAME TO unsettled_records;
-CREATE VIEW airlock.audit_log AS
+CREATE VIEW airlock.audit_log WITH (security_barrier) AS
 SELECT a.id, a.logged_at, a.login_role, a.session_role, a.acting_role, a.client_addr, a.tls, a.application_name, a.backend_pid,
        a.detail AS what, a.statement, a.hash
   FROM airlock_catalog.read_record a

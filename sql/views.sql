@@ -43,7 +43,7 @@ SELECT s.name AS subprocessor, c.relation, c.view, c.row_filter, c.subject, c.pu
 
 -- one row per read statement: what the reader's backend recorded before it read, joined to how it ended. Settled and
 -- unsettled reads apart, so that conditions reach the table's indexes; an unsettled read has no settled end.
-CREATE VIEW airlock.access_log AS
+CREATE VIEW airlock.access_log WITH (security_barrier) AS
 WITH unsettled AS MATERIALIZED (SELECT u.* FROM airlock.unsettled_records() u)
 SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting_role, i.client_addr, i.application_name,
        i.backend_pid, i.tls, i.database, i.views, i.columns, i.purpose, i.statement,
@@ -75,7 +75,7 @@ SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting
  WHERE airlock.note_log_read() AND i.kind IN ('exact', 'intent', 'open', 'denied');
 
 -- who read the log, and what of it; reading this is on record as well
-CREATE VIEW airlock.audit_log AS
+CREATE VIEW airlock.audit_log WITH (security_barrier) AS
 SELECT a.id, a.logged_at, a.login_role, a.session_role, a.acting_role, a.client_addr, a.tls, a.application_name, a.backend_pid,
        a.detail AS what, a.statement, a.hash
   FROM airlock_catalog.read_record a

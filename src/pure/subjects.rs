@@ -16,7 +16,7 @@ mod part;
 mod set;
 
 pub use part::{decode, encode, Touched, MOST};
-pub use set::Set;
+pub use set::{Already, Set};
 
 /// A stored name of a person, under a key that can be destroyed.
 pub type Token = [u8; 16];
@@ -26,7 +26,7 @@ pub type Token = [u8; 16];
 pub enum Value<'a> {
     /// `smallint`, `integer`, `bigint`
     Integer(i64),
-    /// `text`, `varchar`; `char(n)` without the blanks at its end
+    /// `text`, `varchar`, `char(n)`, without the blanks at their end
     Text(&'a [u8]),
     /// `uuid`
     Uuid(&'a [u8; 16]),

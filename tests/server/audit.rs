@@ -28,6 +28,8 @@ fn whoever_reads_the_log_is_on_record_before_a_row_is_shown() {
     auditor.query("SELECT * FROM airlock.who_saw('public.customers', '1')").ok();
     auditor.query("SELECT count(*) FROM airlock.access_log a, airlock.access_log b, airlock.audit_log c").ok();
     assert_eq!(auditor.query("SELECT 1 / (id - id) FROM airlock.access_log").code(), "22012");
+    // what is not settled is the log, too
+    auditor.query("SELECT * FROM airlock.unsettled_records(); SELECT * FROM airlock.unsettled_records()").ok();
     // nothing is asked of the log, nothing is on record
     auditor.query("SELECT * FROM airlock.verify_log()").ok();
     auditor.query("SELECT * FROM airlock.subject_epochs").ok();
@@ -47,6 +49,10 @@ fn whoever_reads_the_log_is_on_record_before_a_row_is_shown() {
                 "SELECT count(*) FROM airlock.access_log a, airlock.access_log b, airlock.audit_log c".to_string()
             ),
             ("access log".into(), "SELECT ? / (id - id) FROM airlock.access_log".into()),
+            (
+                "access log".into(),
+                "SELECT * FROM airlock.unsettled_records(); SELECT * FROM airlock.unsettled_records()".to_string()
+            ),
         ],
         "{found:?}"
     );

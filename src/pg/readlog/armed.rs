@@ -11,6 +11,7 @@
 mod reads;
 mod settle;
 
+pub use reads::{next_number, persons_of};
 pub use settle::{at_exit, before_commit, settle};
 
 use super::identity;
@@ -25,7 +26,7 @@ use crate::pure::record::{check_size, encode, Outcome, Parts, Record, RecordKind
 use crate::pure::subprocessor::{may_read, Connection};
 use crate::pure::wire::{Limits, Portal, Put, Wire, MOST_WAITING};
 use reads::{Ended, Read};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// Identity of an executor run: the address of its QueryDesc, never followed here.
@@ -58,6 +59,8 @@ struct State {
 }
 
 thread_local! {
+    /// Something passed containment in this transaction.
+    static CONTAINED: Cell<bool> = const { Cell::new(false) };
     static STATE: RefCell<State> = RefCell::new(State::default());
 }
 
@@ -200,11 +203,6 @@ pub fn arm(
     Ok(())
 }
 
-/// The number of a record that is not of a read.
-pub fn next_number() -> u64 {
-    with(State::next_number)
-}
-
 /// Makes this backend findable for a suspension, whatever its login is.
 fn publish(subprocessor: i32) -> Result<()> {
     let (backend, pid) = sys::backend();
@@ -275,6 +273,7 @@ pub fn runs(run: Run, portal: Portal) {
 
 /// Notes that a run passed containment when it started.
 pub fn contain(run: Run) {
+    CONTAINED.with(|c| c.set(true));
     STATE.with(|s| {
         let mut state = s.borrow_mut();
         if !state.contained.contains(&run) {
@@ -288,8 +287,12 @@ pub fn is_contained(run: Run) -> bool {
     STATE.with(|s| s.borrow().contained.contains(&run))
 }
 
-/// The run ended; true when it was one of ours.
+/// The run ended; true when it was one of ours. In a session that has read nothing for a sub-processor since its
+/// transaction began, one comparison.
 pub fn forget(run: Run) -> bool {
+    if !CONTAINED.with(Cell::get) {
+        return false;
+    }
     subjects::forget(run);
     STATE.with(|s| {
         let mut state = s.borrow_mut();
@@ -302,6 +305,7 @@ pub fn forget(run: Run) -> bool {
 
 /// The transaction ended: no run outlives it.
 pub fn forget_all() {
+    CONTAINED.with(|c| c.set(false));
     subjects::forget_all();
     STATE.with(|s| {
         let mut state = s.borrow_mut();
@@ -318,11 +322,6 @@ pub fn is_orphan(run: Run) -> bool {
 /// Whether the statement is armed, or one inside it was.
 pub fn is_armed(run: Run) -> bool {
     STATE.with(|s| s.borrow().reads.iter().any(|r| r.concerns(run)))
-}
-
-/// Where to note whose rows this run reads, if it is armed.
-pub fn persons_of(run: Run) -> Option<Rc<Collector>> {
-    STATE.with(|s| s.borrow().reads.iter().rfind(|r| r.has(run)).map(|r| r.persons.clone()))
 }
 
 /// Whether the innermost running statement is armed for this scope. The question of `gate` and `disclose`.

@@ -1,10 +1,10 @@
 //! Reading the log is itself recorded: who read what of it, on disk before any of it is shown.
 #![allow(unsafe_code)] // ◆ the statement at hand
 
-use super::{armed, materialiser, record_of, wal};
+use super::{armed, materialiser, private, record_of, wal};
 use crate::pure::error::Result;
-use crate::pure::normalise::normalise;
-use crate::pure::record::{Record, RecordKind, MAX_STATEMENT};
+use crate::pure::normalise::apart;
+use crate::pure::record::{Parts, Record, RecordKind, MAX_STATEMENT};
 use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::ffi::CStr;
@@ -29,9 +29,11 @@ pub fn note(what: &str) -> Result<()> {
     }
     // SAFETY: backend-local variables.
     let (began, text) = unsafe { (pg_sys::GetCurrentStatementStartTimestamp(), pg_sys::debug_query_string) };
+    // SAFETY: reads a variable. Another role that reads in the same message is another reader.
+    let key = format!("{} {what}", unsafe { pg_sys::GetUserId() }.to_u32());
     let known = NOTED.with(|n| {
         let n = n.borrow();
-        n.0 == began && n.1.iter().any(|w| w == what)
+        n.0 == began && n.1.contains(&key)
     });
     if known {
         return Ok(());
@@ -42,20 +44,20 @@ pub fn note(what: &str) -> Result<()> {
         // SAFETY: the client's text, NUL-terminated.
         unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
     };
-    let mut record = Record {
-        statement: normalise(&text, MAX_STATEMENT),
-        detail: Some(what.to_string()),
-        ..record_of::of_session(RecordKind::Audit)
-    };
+    let (statement, constants) = apart(&text, MAX_STATEMENT);
+    let mut record = Record { statement, detail: Some(what.to_string()), ..record_of::of_session(RecordKind::Audit) };
     record.statement_id.n = armed::next_number();
-    let lsn = wal::Sealer::new()?.append(record)?;
+    // whom an auditor asked about is as private as whom a reader did
+    // SAFETY: no parameters.
+    let private = unsafe { private::part(constants, std::ptr::null_mut(), record.statement.ends_with('…'))? };
+    let lsn = wal::Sealer::new()?.append_with(record, Parts { private, subjects: None })?;
     wal::flush(lsn);
     NOTED.with(|n| {
         let mut n = n.borrow_mut();
         if n.0 != began {
             *n = (began, Vec::new());
         }
-        n.1.push(what.to_string());
+        n.1.push(key);
     });
     Ok(())
 }

@@ -3,47 +3,32 @@
 //! No read is missed. One whose record has no subject part (it has not ended, its backend died, it is of a release without)
 //! may have touched anybody whom its scopes are about.
 
+mod question;
+
 use super::verify::parts::{read, ROWS};
-use crate::pg::keys::ring::subjects as keys;
 use crate::pg::readlog::materialiser::{retention, spi, Batch};
-use crate::pg::readlog::subjects::canonical_of_texts;
-use crate::pg::readlog::{audit, identity};
-use crate::pg::registry::Subject;
-use crate::pg::sys::sql::{self, arg};
-use crate::pg::sys::{self, catalog, d};
+use crate::pg::readlog::{identity, wal};
+use crate::pg::sys::sql;
+use crate::pg::sys::{self, d};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::shown;
 use crate::pure::record::{Record, RecordKind, StatementId};
 use crate::pure::retention::Erased;
-use crate::pure::scope::joins::subject_domains;
-use crate::pure::subjects::{decode, Certainty, Token, Touched};
+use crate::pure::subjects::{decode, Certainty};
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::{pg_sys, Spi};
+use question::{ask, Question};
 use std::collections::{BTreeMap, HashMap, HashSet};
-
-/// A person under the key of one epoch and domain.
-struct Sought {
-    domain: String,
-    epoch: i32,
-    token: Token,
-    hash: u64,
-}
-
-/// What is looked for.
-struct Question {
-    sought: Vec<Sought>,
-    domains: Vec<String>,
-    /// Epochs whose key is there.
-    epochs: Vec<i32>,
-    /// Scopes, past ones too, that are about such persons.
-    scopes: Vec<i32>,
-}
 
 /// The rows of the answer, the oldest read first.
 pub fn who_saw(relation: pg_sys::Oid, subject: Vec<Option<String>>) -> Result<Vec<sys::Row>> {
     if let Some(name) = identity::subprocessor()? {
         let message = format!("sub-processor {} may not read the access log", shown(&name));
         return Err(Error::new(Kind::OutsideScope, message));
+    }
+    if wal::in_recovery() {
+        return Err(Error::new(Kind::ReadOnly, "who_saw() answers on the primary server")
+            .hint("connect to the primary; the log's views can be read here"));
     }
     let question = sql::settled(|| ask(relation, &subject))?;
     let mut hits = Hits::default();
@@ -53,131 +38,6 @@ pub fn who_saw(relation: pg_sys::Oid, subject: Vec<Option<String>>) -> Result<Ve
         pending(&question, batch, &mut hits)?;
     }
     answer(hits, batch)
-}
-
-/// What the value means, by all that scopes have said of the relation, and by its foreign keys now.
-fn ask(relation: pg_sys::Oid, subject: &[Option<String>]) -> Result<Question> {
-    let facts = catalog::relation(relation)?
-        .ok_or_else(|| Error::new(Kind::Undefined, format!("relation {} does not exist", relation.to_u32())))?;
-    let shape = catalog::shape(&facts)?;
-    let mut subjects: Vec<Subject> = Vec::new();
-    let mut add = |columns: &[String], domains: Vec<String>| {
-        let here = columns.iter().all(|c| shape.column(c).is_some());
-        if let Some(new) = Subject::new(columns.to_vec(), domains).filter(|_| here) {
-            if !subjects.iter().any(|old| old.domain == new.domain && old.columns == new.columns) {
-                subjects.push(new);
-            }
-        }
-    };
-    let declared = sql::rows(
-        "SELECT s.subject, s.subject_domains FROM airlock_catalog.scope s WHERE s.relation = $1::pg_catalog.regclass",
-        &[arg(relation)],
-        |row| Ok((row.need::<Vec<String>>(1)?, row.need::<Vec<String>>(2)?)),
-    )?;
-    for (columns, domains) in &declared {
-        add(columns, domains.clone());
-        add(columns, subject_domains(&shape, columns));
-    }
-    if declared.iter().all(|(columns, _)| columns.is_empty()) {
-        add(&shape.primary_key, subject_domains(&shape, &shape.primary_key));
-    }
-    let given: Vec<&String> = subject.iter().flatten().collect();
-    if given.len() != subject.len() || !subjects.iter().any(|s| s.columns.len() == given.len()) {
-        return Err(wrong_number(&facts.name, &subjects, given.len()));
-    }
-    audit::note(&format!("who_saw: {}.{}", facts.schema, facts.name))?;
-    let mut question = Question { sought: Vec::new(), domains: Vec::new(), epochs: Vec::new(), scopes: Vec::new() };
-    let epochs = keys::epochs()?;
-    for subject in subjects.iter().filter(|s| s.columns.len() == given.len()) {
-        // values come in the order of the table, columns in that of what they stand for
-        let mut in_order: Vec<&String> = shape.columns.iter().map(|c| &c.name).collect();
-        in_order.retain(|name| subject.columns.contains(name));
-        let value = |column: &String| in_order.iter().position(|c| *c == column).and_then(|i| given.get(i));
-        let typed: Vec<(String, String)> =
-            subject.columns.iter().map(|c| (c.clone(), value(c).map_or_else(String::new, |v| v.to_string()))).collect();
-        let person = canonical_of_texts(relation, &typed)?;
-        for epoch in &epochs {
-            let key = keys::key(*epoch, &subject.domain)?;
-            question.sought.push(Sought {
-                domain: subject.domain.clone(),
-                epoch: *epoch as i32,
-                token: key.token(&person),
-                hash: key.hash(&person),
-            });
-        }
-        question.domains.push(subject.domain.clone());
-    }
-    question.epochs = epochs.into_iter().map(|e| e as i32).collect();
-    question.scopes = sql::rows(
-        "SELECT s.id, s.relation::pg_catalog.oid, s.subject, s.subject_domains FROM airlock_catalog.scope s",
-        &[],
-        |row| {
-            let told = Subject::new(row.need(3)?, row.need(4)?);
-            let about = told.is_some_and(|told| question.domains.contains(&told.domain));
-            Ok((about || row.need::<pg_sys::Oid>(2)? == relation).then_some(row.need::<i32>(1)?))
-        },
-    )?
-    .into_iter()
-    .flatten()
-    .collect();
-    Ok(question)
-}
-
-fn wrong_number(table: &str, subjects: &[Subject], given: usize) -> Error {
-    let keys: Vec<String> = subjects.iter().map(|s| format!("({})", s.columns.join(", "))).collect();
-    let error =
-        Error::new(Kind::InvalidArgument, format!("{given} values do not name a data subject of {}", shown(table)));
-    match keys.is_empty() {
-        true => error
-            .detail("no scope of the relation declares a subject, and it has no primary key")
-            .hint("ask by a table that has one, such as the one that its foreign keys refer to"),
-        false => error.detail(format!("data subjects are told by {}", keys.join(" or "))).hint(
-            "SELECT * FROM airlock.who_saw('customers', '42'), one value for each column, in the order of the table",
-        ),
-    }
-}
-
-impl Question {
-    /// What one scope's persons of a read say.
-    fn certainty(&self, touched: &Touched) -> Option<Certainty> {
-        let Some(domain) = &touched.domain else {
-            return self.scopes.contains(&touched.scope).then_some(Certainty::Possible);
-        };
-        if !self.domains.contains(domain) {
-            return None;
-        }
-        if !self.epochs.contains(&touched.epoch) {
-            // forgotten: it may have been anybody
-            return Some(Certainty::Possible);
-        }
-        let of = self.sought.iter().filter(|s| s.domain == *domain && s.epoch == touched.epoch);
-        of.filter_map(|s| touched.certainty(&s.token, s.hash)).max()
-    }
-
-    /// Whether a read without a subject part may have been about such a person.
-    fn may_concern(&self, record: &Record, vouched: &HashMap<String, i64>) -> bool {
-        match record.scopes.is_empty() {
-            false => record.scopes.iter().any(|s| self.scopes.contains(s)),
-            // a release that did not say which scopes: all of its views must be known to be about others
-            true => !record.views.iter().all(|v| vouched.get(v).is_some_and(|since| *since < record.at)),
-        }
-    }
-
-    /// Views that are known to be about others, and since when (µs since 2000).
-    fn others(&self) -> Result<HashMap<String, i64>> {
-        let sql = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), s.created_at FROM airlock_catalog.scope s \
-                   JOIN pg_catalog.pg_class c ON c.oid = s.view::pg_catalog.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-                   WHERE s.dropped_at IS NULL AND s.id <> ALL ($1)";
-        Spi::connect(|client| {
-            let mut found = HashMap::new();
-            for tuple in client.select(sql, None, &[self.scopes.clone().into()]).map_err(spi)? {
-                let name = tuple.get::<String>(1).map_err(spi)?.unwrap_or_default();
-                let since = tuple.get::<TimestampWithTimeZone>(2).map_err(spi)?.map_or(i64::MAX, |t| t.into_inner());
-                found.insert(name, since);
-            }
-            Ok(found)
-        })
-    }
 }
 
 /// What was found, by statement.
@@ -220,6 +80,7 @@ fn settled(question: &Question, hits: &mut Hits) -> Result<()> {
         "s.anybody AND s.scope = ANY ($4)",
         "s.anybody AND s.domain = ANY ($2)",
         "s.domain = ANY ($2) AND s.epoch <> ALL ($3)",
+        "s.domain = ANY ($5)",
     ];
     let mut certain: BTreeMap<i64, Certainty> = BTreeMap::new();
     for condition in conditions {
@@ -229,6 +90,7 @@ fn settled(question: &Question, hits: &mut Hits) -> Result<()> {
             question.domains.clone().into(),
             question.epochs.clone().into(),
             question.scopes.clone().into(),
+            question.vague.clone().into(),
         ];
         Spi::connect(|client| {
             for tuple in client.select(sql.as_str(), None, &values).map_err(spi)? {

@@ -108,6 +108,16 @@ impl Read {
     }
 }
 
+/// The number of a record that is not of a read.
+pub fn next_number() -> Number {
+    super::with(State::next_number)
+}
+
+/// Where to note whose rows this run reads, if it is armed.
+pub fn persons_of(run: Run) -> Option<Rc<Collector>> {
+    super::STATE.with(|s| s.borrow().reads.iter().rfind(|r| r.has(run)).map(|r| r.persons.clone()))
+}
+
 /// What a record says is read.
 fn lists(record: &Record) -> [&Vec<String>; 5] {
     [&record.views, &record.columns, &record.returned, &record.filtered, &record.base_columns]

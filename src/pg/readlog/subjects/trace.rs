@@ -15,11 +15,12 @@ use super::value::{locate_in_index, locate_in_table, read, Place, Read};
 use super::{Collector, Persons};
 use crate::pg::readlog::armed::Run;
 use crate::pg::sys::{list, raw};
-use crate::pure::subjects::append;
+use crate::pure::subjects::{append, Already};
 use pgrx::pg_sys;
 use pgrx::pg_sys::NodeTag as T;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 
 type Node = *mut pg_sys::PlanState;
@@ -27,9 +28,16 @@ type Node = *mut pg_sys::PlanState;
 /// What happens when a node returns a row.
 enum What {
     /// It scans a table.
-    Scan { persons: Rc<Persons>, places: Option<Vec<Place>>, filter: Option<usize>, fetches: bool },
+    Scan { of: Vec<Target>, fetches: bool },
     /// It filters what scans beneath it gave.
     Filter(Vec<(Rc<Persons>, usize)>),
+}
+
+/// For whom a scan's rows are noted.
+struct Target {
+    persons: Rc<Persons>,
+    places: Option<Vec<Place>>,
+    filter: Option<usize>,
 }
 
 struct Probe {
@@ -38,9 +46,12 @@ struct Probe {
     what: What,
 }
 
+/// By address of the node, looked up for every row.
+type Probes = HashMap<u64, Box<Probe>, BuildHasherDefault<Already>>;
+
 thread_local! {
     /// By address of the node.
-    static PROBES: RefCell<HashMap<usize, Box<Probe>>> = RefCell::new(HashMap::new());
+    static PROBES: RefCell<Probes> = RefCell::new(Probes::default());
     /// The person of the row at hand.
     static PERSON: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
@@ -158,6 +169,7 @@ impl Walk {
             if relation.is_null() {
                 return;
             }
+            let mut of = Vec::new();
             for persons in self.persons.clone() {
                 let Some(known) = &persons.subject else { continue };
                 if !is_of((*relation).rd_id, persons.relation) {
@@ -179,10 +191,11 @@ impl Walk {
                     chain.scans.push((persons.clone(), place));
                     place
                 });
-                let fetches = (*node).type_ != T::T_IndexOnlyScanState;
-                self.probe(node, What::Scan { persons, places, filter, fetches });
-                // a table is of one scope of a sub-processor
-                return;
+                of.push(Target { persons, places, filter });
+            }
+            // more than one, where scopes of a table and of what became its partition meet
+            if !of.is_empty() {
+                self.probe(node, What::Scan { of, fetches: (*node).type_ != T::T_IndexOnlyScanState });
             }
         }
     }
@@ -199,7 +212,7 @@ impl Walk {
             }
             (*node).ExecProcNodeReal = Some(step);
             let probe = Box::new(Probe { run: self.run, original, what });
-            PROBES.with(|p| p.borrow_mut().insert(node as usize, probe));
+            PROBES.with(|p| p.borrow_mut().insert(node as u64, probe));
         }
     }
 }
@@ -219,7 +232,7 @@ unsafe extern "C-unwind" fn step(node: Node) -> *mut pg_sys::TupleTableSlot {
     // SAFETY: the probe lives until ExecutorEnd of this run, and is reached by a raw pointer: the original may raise, and
     // nothing may be borrowed then.
     unsafe {
-        let probe = PROBES.with(|p| p.borrow().get(&(node as usize)).map(|probe| std::ptr::from_ref::<Probe>(probe)));
+        let probe = PROBES.with(|p| p.borrow().get(&(node as u64)).map(|probe| std::ptr::from_ref::<Probe>(probe)));
         let Some(probe) = probe.map(|probe| &*probe) else {
             // the probe is gone and the node is not: no row without one
             lost()
@@ -230,18 +243,20 @@ unsafe extern "C-unwind" fn step(node: Node) -> *mut pg_sys::TupleTableSlot {
         match &probe.what {
             What::Filter(scans) if !empty => scans.iter().for_each(|(persons, place)| persons.passed(*place)),
             What::Filter(scans) => scans.iter().for_each(|(persons, place)| persons.dropped(*place)),
-            What::Scan { persons, filter, .. } if empty => {
-                if let Some(place) = filter {
-                    persons.dropped(*place);
+            What::Scan { of, .. } if empty => of.iter().for_each(|target| {
+                if let Some(place) = target.filter {
+                    target.persons.dropped(place);
                 }
-            }
-            What::Scan { persons, places, filter, fetches } => {
+            }),
+            What::Scan { of, fetches } => {
                 let row = (*node.cast::<pg_sys::ScanState>()).ss_ScanTupleSlot;
                 // a bitmap scan of pages that all may see, when nobody wants a column, gives rows it has not fetched
                 let fetched = !*fetches || (*row).tts_tid.ip_posid != 0;
-                match places {
-                    Some(places) if fetched => look(node, row, persons, places, *filter),
-                    _ => persons.unknown.set(true),
+                for target in of {
+                    match &target.places {
+                        Some(places) if fetched => look(node, row, &target.persons, places, target.filter),
+                        _ => target.persons.unknown.set(true),
+                    }
                 }
             }
         }

@@ -17,8 +17,6 @@ enum Reading {
     Int4,
     Int8,
     Text,
-    /// `char(n)`
-    Blanks,
     Uuid,
     Bytes,
     Date,
@@ -46,8 +44,7 @@ fn reading(data_type: pg_sys::Oid, collation: pg_sys::Oid) -> Option<Reading> {
         B::INT2OID => Some(Reading::Int2),
         B::INT4OID => Some(Reading::Int4),
         B::INT8OID => Some(Reading::Int8),
-        B::TEXTOID | B::VARCHAROID => text(Reading::Text),
-        B::BPCHAROID => text(Reading::Blanks),
+        B::TEXTOID | B::VARCHAROID | B::BPCHAROID => text(Reading::Text),
         B::UUIDOID => Some(Reading::Uuid),
         B::BYTEAOID => Some(Reading::Bytes),
         B::DATEOID => Some(Reading::Date),
@@ -149,8 +146,8 @@ unsafe fn value(datum: pg_sys::Datum, reading: Reading, out: &impl Fn(Value<'_>)
             Reading::Date => out(Value::Date(bits as i32)),
             Reading::Timestamp => out(Value::Timestamp(bits as i64)),
             Reading::Uuid => out(Value::Uuid(&*datum.cast_mut_ptr::<[u8; 16]>())),
-            Reading::Text => out(Value::Text(bytes(datum))),
-            Reading::Blanks => out(Value::Text(trimmed(bytes(datum)))),
+            // a key of text may refer to one of char(n), which disregards blanks at the end
+            Reading::Text => out(Value::Text(trimmed(bytes(datum)))),
             Reading::Bytes => out(Value::Bytes(bytes(datum))),
             Reading::Numeric => {
                 let plain = raw::raw_detoast(datum.cast_mut_ptr());
@@ -175,12 +172,13 @@ fn trimmed(text: &[u8]) -> &[u8] {
     &text[..end]
 }
 
-/// The canonical form of a person whose columns somebody typed, each as its type reads it.
+/// The canonical forms of a person whose columns somebody typed: as its type reads it, and as other types would have it that
+/// the column may have had before, or has where it is referred to.
 ///
 /// # Errors
 /// 42704 for a column that is not there, 0A000 for one that cannot tell persons apart; whatever the type's input raises.
-pub fn canonical_of_texts(relation: pg_sys::Oid, columns: &[(String, String)]) -> Result<Vec<u8>> {
-    let person = std::cell::RefCell::new(Vec::new());
+pub fn canonical_of_texts(relation: pg_sys::Oid, columns: &[(String, String)]) -> Result<Vec<Vec<u8>>> {
+    let mut persons = vec![Vec::new()];
     for (name, text) in columns {
         let wanted = CString::new(name.as_str()).unwrap_or_default();
         let text = CString::new(text.as_str())
@@ -204,8 +202,39 @@ pub fn canonical_of_texts(relation: pg_sys::Oid, columns: &[(String, String)]) -
             pg_sys::getTypeInputInfo(pg_sys::getBaseType(data_type), &mut input, &mut parameter);
             let datum = pg_sys::OidInputFunctionCall(input, text.as_ptr().cast_mut(), parameter, -1);
             // detoasting and numeric_normalize cannot raise for a value that was just read, but for want of memory
-            raw::guarded(|| value(datum, reading, &|v| append(&mut person.borrow_mut(), v)));
+            let forms = std::cell::RefCell::new(Vec::new());
+            raw::guarded(|| value(datum, reading, &|v| forms.borrow_mut().extend(others(v, &text))));
+            let mut all: Vec<Vec<u8>> = Vec::new();
+            for (person, form) in persons.iter().flat_map(|p| forms.borrow().clone().into_iter().map(move |f| (p, f))) {
+                let person = [&person[..], &form].concat();
+                if !all.contains(&person) {
+                    all.push(person);
+                }
+            }
+            persons = all;
         }
     }
-    Ok(person.into_inner())
+    Ok(persons)
+}
+
+/// The canonical form of a value, and those of what is the same in another type.
+fn others(value: Value<'_>, typed: &CString) -> Vec<Vec<u8>> {
+    const DAY: i64 = 86_400_000_000;
+    let form = |value: Value<'_>| {
+        let mut out = Vec::new();
+        append(&mut out, value);
+        out
+    };
+    let text = trimmed(typed.to_bytes());
+    let mut forms = vec![form(value)];
+    match value {
+        Value::Date(days) => forms.push(form(Value::Timestamp(i64::from(days) * DAY))),
+        Value::Timestamp(micros) if micros % DAY == 0 => {
+            forms.extend(i32::try_from(micros / DAY).ok().map(|days| form(Value::Date(days))));
+        }
+        Value::Text(text) => forms.push(form(Value::Numeric(text))),
+        Value::Integer(_) | Value::Numeric(_) => forms.push(form(Value::Text(text))),
+        _ => {}
+    }
+    forms
 }

@@ -118,7 +118,10 @@ fn stored_subjects(from: i64, to: i64) -> Result<BTreeMap<i64, Option<Hash>>> {
 /// The columns that [`read`] takes.
 pub const ROWS: &str =
     "SELECT s.id, s.salt, s.scope, s.domain, s.epoch, s.seen, s.scanned, s.anybody, s.tokens, s.listed, \
-    s.seen_filter, s.scanned_filter FROM airlock_catalog.read_subject s";
+    s.seen_filter, s.scanned_filter, coalesce(pg_catalog.array_ndims(s.tokens), 1) = 1 AND coalesce(pg_catalog.array_lower(s.tokens, 1), 1) = 1 \
+    AND coalesce(pg_catalog.array_ndims(s.seen_filter), 1) = 1 AND coalesce(pg_catalog.array_lower(s.seen_filter, 1), 1) = 1 \
+    AND coalesce(pg_catalog.array_ndims(s.scanned_filter), 1) = 1 AND coalesce(pg_catalog.array_lower(s.scanned_filter, 1), 1) = 1 \
+    FROM airlock_catalog.read_subject s";
 
 /// A row of `read_subject`: its salt, and what it says. XX001 for one that no record gives.
 pub fn read(tuple: &SpiHeapTupleData) -> Result<(Vec<u8>, Touched)> {
@@ -127,6 +130,10 @@ pub fn read(tuple: &SpiHeapTupleData) -> Result<(Vec<u8>, Touched)> {
         let list = tuple.get::<Array<&[u8]>>(i).map_err(spi)?.ok_or_else(strange)?;
         list.iter().map(|layer| layer.map(<[u8]>::to_vec).ok_or_else(strange)).collect()
     };
+    // an array of another shape has the same elements, and is not what the worker wrote
+    if tuple.get::<bool>(13).map_err(spi)? != Some(true) {
+        return Err(strange());
+    }
     let tokens = tuple.get::<Vec<Option<Uuid>>>(9).map_err(spi)?;
     let tokens: Option<Vec<Uuid>> = tokens.and_then(|t| t.into_iter().collect());
     let touched = Touched {
