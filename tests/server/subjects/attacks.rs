@@ -124,8 +124,9 @@ fn attack_the_parts_of_a_record_changed_taken_away_or_added() {
         (format!("UPDATE airlock_catalog.read_subject SET salt = salt || '\\x00' WHERE id = {third}"), "changed"),
         (format!("DELETE FROM airlock_catalog.read_subject WHERE id = {third}"), "missing"),
         (format!("UPDATE airlock_catalog.read_subject SET id = 1 WHERE id = {third}"), "added"),
-        (format!("INSERT INTO airlock_catalog.read_subject SELECT id, scope + 1, domain, epoch, seen, scanned, anybody, tokens, listed, seen_filter, scanned_filter, salt FROM airlock_catalog.read_subject WHERE id = {third}"), "changed"),
-        (format!("INSERT INTO airlock_catalog.read_private VALUES ({third}, '\\x00')"), "added"),
+        (format!("INSERT INTO airlock_catalog.read_subject SELECT id, scope + 1, domain, epoch, seen, scanned, anybody, tokens, listed, seen_filter, scanned_filter, salt, settled_on FROM airlock_catalog.read_subject WHERE id = {third}"), "changed"),
+        (format!("INSERT INTO airlock_catalog.read_private VALUES ({third}, '\\x00', now() AT TIME ZONE 'UTC')"), "changed"),
+        (format!("DELETE FROM airlock_catalog.read_private WHERE id = {third}"), "missing"),
         (format!("UPDATE airlock_catalog.read_record SET subjects = NULL WHERE id = {third}"), "hash"),
     ] {
         // one connection, so that it is undone whatever is found
@@ -137,7 +138,7 @@ fn attack_the_parts_of_a_record_changed_taken_away_or_added() {
         assert!(!ok && bad == Some(id) && message.contains(said), "{change}: {bad:?} {message}");
     }
     assert_eq!(verify(&mut admin), (true, None, String::new()));
-    let behind = "INSERT INTO airlock_catalog.read_private VALUES (999999, '\\x00')";
+    let behind = "INSERT INTO airlock_catalog.read_private VALUES (999999, '\\x00', now() AT TIME ZONE 'UTC')";
     admin.query("BEGIN").ok();
     admin.query(behind).ok();
     assert_eq!(verify(&mut admin).1, Some(999_999));
