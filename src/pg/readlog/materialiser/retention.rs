@@ -54,7 +54,9 @@ pub fn due() -> Result<Vec<Due>> {
         return Ok(Vec::new());
     }
     let mut due = Vec::new();
-    let days = days()?;
+    let periods = kept.values().flat_map(|k| [k.records, k.values, k.subjects]).flatten();
+    let least = periods.min().unwrap_or(i32::MAX);
+    let days = days(today.saturating_sub(least))?;
     type Period = fn(&Kept) -> Option<i32>;
     let kinds: [(&'static str, Period); 3] =
         [("read_private", |k| k.values), ("read_subject", |k| k.subjects), ("read_record", |k| k.records)];
@@ -92,8 +94,8 @@ struct Day {
     last: Option<(i64, [u8; 32])>,
 }
 
-/// The partitions of records that are not of today, the oldest first.
-fn days() -> Result<Vec<Day>> {
+/// The partitions of records that are of a day before this one, the oldest first.
+fn days(before: i32) -> Result<Vec<Day>> {
     let mut all = Vec::new();
     let last = format!("SELECT max(r.logged_at) FROM airlock_catalog.{FIRST} r");
     let first = Spi::connect(|client| {
@@ -104,16 +106,21 @@ fn days() -> Result<Vec<Day>> {
     })?;
     if let Some(first) = first {
         let day = i32::try_from(first.into_inner().div_euclid(86_400_000_000)).unwrap_or(i32::MAX);
-        all.push(Partition { name: FIRST.into(), day });
+        all.extend((day < before).then(|| Partition { name: FIRST.into(), day }));
     }
-    all.extend(partitions::of("read_record")?.into_iter().filter(|p| p.day < sys::today()));
+    all.extend(partitions::of("read_record")?.into_iter().filter(|p| p.day < before));
     all.into_iter().map(look).collect()
 }
 
 fn look(partition: Partition) -> Result<Day> {
     let table = format!("airlock_catalog.{}", ident(&partition.name));
     Spi::connect(|client| {
-        let sql = format!("SELECT DISTINCT r.subprocessor FROM {table} r WHERE r.subprocessor <> ''");
+        // from name to name through the index, for a day may have millions of rows
+        let sql = format!(
+            "WITH RECURSIVE names (name) AS (SELECT min(r.subprocessor) FROM {table} r \
+               UNION ALL SELECT (SELECT min(r.subprocessor) FROM {table} r WHERE r.subprocessor > n.name) FROM names n WHERE n.name IS NOT NULL) \
+             SELECT n.name FROM names n WHERE n.name <> ''"
+        );
         let mut present = Vec::new();
         for row in client.select(sql.as_str(), None, &[]).map_err(spi)? {
             present.extend(row.get::<String>(1).map_err(spi)?);
