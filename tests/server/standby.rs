@@ -119,6 +119,8 @@ fn an_auditor_can_look_at_the_log_on_a_standby() {
     assert_eq!(errors(&standby), Vec::<Vec<_>>::new());
     let said = standby.admin("SELECT message FROM airlock.doctor() WHERE \"check\" = 'standby'").value();
     assert!(said.contains("in recovery") && said.contains("scoped reads are refused"), "{said}");
+    let error = standby.admin_error("SELECT * FROM airlock.who_saw('public.customers', '1')");
+    assert!(error.code() == "25006" && error.text().contains("primary"), "{error:?}");
     for report in ["subprocessors", "scopes", "field_access", "keys", "encrypted_columns"] {
         let sql = format!("SELECT r::text FROM airlock.{report} r");
         assert_eq!(standby.admin(&sql).rows, primary.admin(&sql).rows, "{report}");
