@@ -137,6 +137,19 @@ fn what_was_kept_long_enough_is_erased_and_the_log_verifies() {
     );
     assert_eq!(cluster.admin(&format!("SELECT min(id) = {last} + 1 FROM airlock_catalog.read_record")).value(), "t");
     assert_eq!(verify(&mut cluster.connect("postgres")), (true, None, String::new()));
+    // of a day without reads nothing is left, and nothing said
+    let old = "(now() AT TIME ZONE 'UTC')::date - 150";
+    cluster.admin(&format!(
+        "DO $$ BEGIN EXECUTE format('CREATE TABLE airlock_catalog.read_record_idle PARTITION OF airlock_catalog.read_record FOR VALUES FROM (%L) TO (%L)', {old}, {old} + 1); END $$"
+    ));
+    let pid = worker(&cluster);
+    cluster.admin(&format!("SELECT pg_terminate_backend({pid})"));
+    eventually("the idle day is gone", || {
+        (cluster.admin("SELECT to_regclass('airlock_catalog.read_record_idle') IS NULL").value() == "t").then_some(())
+    });
+    fixture::open(&cluster);
+    assert_eq!(erased(&cluster).len(), 3);
+    drained(&cluster);
     // taking away one more is another thing
     let mut admin = cluster.connect("postgres");
     for (change, bad) in [

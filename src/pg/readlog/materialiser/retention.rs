@@ -21,8 +21,8 @@ pub struct Due {
     /// Its table.
     table: &'static str,
     partition: String,
-    /// What to say, but for the place of records.
-    pub erased: Erased,
+    /// What to say, but for the place of records; nothing of a day without any.
+    pub erased: Option<Erased>,
     /// After how many days.
     pub days: i32,
 }
@@ -70,17 +70,15 @@ pub fn due() -> Result<Vec<Due>> {
             else {
                 break;
             };
-            let Some((last, hash)) = &day.last else { continue };
-            let (partition, erased) = match table {
-                "read_record" => {
-                    (Some(day.partition.name.clone()), Erased::Records { last: *last, hash: *hash, place: None })
-                }
-                _ => {
-                    let mine = there.iter().find(|p| p.day == day.partition.day).map(|p| p.name.clone());
-                    let erased = if table == "read_private" { Erased::Values(*last) } else { Erased::Subjects(*last) };
-                    (mine, erased)
-                }
+            let partition = match table {
+                "read_record" => Some(day.partition.name.clone()),
+                _ => there.iter().find(|p| p.day == day.partition.day).map(|p| p.name.clone()),
             };
+            let erased = day.last.map(|(last, hash)| match table {
+                "read_record" => Erased::Records { last, hash, place: None },
+                "read_private" => Erased::Values(last),
+                _ => Erased::Subjects(last),
+            });
             due.extend(partition.map(|partition| Due { table, partition, erased, days: period }));
         }
     }
@@ -137,12 +135,12 @@ fn look(partition: Partition) -> Result<Day> {
 
 impl Due {
     /// What to say, for records with the place that the log was at with the last of them.
-    pub fn with(&self, at: Option<Place>) -> String {
-        let mut erased = self.erased.clone();
+    pub fn with(&self, at: Option<Place>) -> Option<String> {
+        let mut erased = self.erased.clone()?;
         if let Erased::Records { place, .. } = &mut erased {
             *place = at;
         }
-        erased.detail(self.days)
+        Some(erased.detail(self.days))
     }
 
     /// Takes the partition away, in the caller's transaction. `Err` says why it could not be, and nothing is changed.

@@ -329,11 +329,11 @@ impl Settler {
         let mut said = Vec::new();
         for due in retention::due()? {
             let place = match due.erased {
-                Erased::Records { last, .. } => store::last_place(last)?,
+                Some(Erased::Records { last, .. }) => store::last_place(last)?,
                 _ => None,
             };
             match due.erase()? {
-                Ok(()) => said.push(due.with(place)),
+                Ok(()) => said.extend(due.with(place)),
                 Err(why) => {
                     log(format!("pg_airlock: a partition of the log could not be erased: {why}"));
                     break;

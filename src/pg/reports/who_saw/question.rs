@@ -156,22 +156,31 @@ impl Asked<'_> {
         } else if Subject::new(self.key.to_vec(), self.now.clone()).is_some_and(|now| now.domain == told.domain) {
             return Ok(Subject::new(self.key.to_vec(), self.now.clone()).map_or(Link::Perhaps, Link::Same));
         }
-        let named = in_roots(&d.domains) || today.as_deref().is_some_and(in_roots);
-        let gone = || -> Result<bool> {
-            for table in d.domains.iter().filter_map(|domain| table_of(domain)) {
-                // a name that is not written as SQL writes it is none that can be looked up
-                let known =
-                    sql::first("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[sql::arg(as_sql(&table))], |row| {
-                        row.need::<bool>(1)
-                    })?;
-                if known != Some(true) {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        };
-        Ok(if mine || named || there.is_none() || gone()? { Link::Perhaps } else { Link::None })
+        let named = now_of(&d.domains)?;
+        let about = |domains: &Option<Vec<String>>| domains.as_deref().is_some_and(in_roots);
+        let renamed = shape.is_some() && there.is_none();
+        Ok(match mine || in_roots(&d.domains) || about(&today) || about(&named) || named.is_none() || renamed {
+            true => Link::Perhaps,
+            false => Link::None,
+        })
     }
+}
+
+/// What the columns that these domains name stand for now; `None` when one of them is not there any more.
+fn now_of(domains: &[String]) -> Result<Option<Vec<String>>> {
+    let mut found = Vec::with_capacity(domains.len());
+    for domain in domains {
+        let Some((table, column)) = domain.rsplit_once('.') else { return Ok(None) };
+        let sql = "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid";
+        let oid = sql::first(sql, &[sql::arg(as_sql(table))], |row| row.get::<pg_sys::Oid>(1))?.flatten();
+        let Some(facts) = oid.map(catalog::relation).transpose()?.flatten() else { return Ok(None) };
+        let shape = catalog::shape(&facts)?;
+        if shape.column(column).is_none() {
+            return Ok(None);
+        }
+        found.extend(subject_domains(&shape, &[column.to_string()]));
+    }
+    Ok(Some(found))
 }
 
 /// `schema.table` of a domain, as SQL reads it: its parts are quoted only where they hold a dot or a quote.
