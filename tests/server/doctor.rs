@@ -177,3 +177,14 @@ fn views_that_drifted_from_their_scope() {
         }
     }
 }
+
+#[test]
+fn scopes_that_cannot_tell_whom_they_are_about() {
+    let (cluster, sound) = sound();
+    cluster.admin("UPDATE airlock_catalog.scope SET subject_domains = '{}' WHERE subject = '{id}'");
+    names(&faults(&cluster, &sound), &["subject", "acme.customers", "0.1.0", "replace_scope('acme'"]);
+    cluster.admin("UPDATE airlock_catalog.scope SET subject_domains = '{public.customers.id}' WHERE subject = '{id}'");
+    assert_eq!(faults(&cluster, &sound), []);
+    cluster.admin("ALTER TABLE public.customers RENAME COLUMN id TO no");
+    names(&faults(&cluster, &sound), &["subject", "acme.customers", "column id is not there", "replace_scope("]);
+}

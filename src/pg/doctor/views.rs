@@ -1,12 +1,14 @@
 //! The views of the scopes against what the scopes say, the role that owns them, and columns of the encrypted types.
 
 use super::{query, Report};
+use crate::pg::readlog::materialiser::before_0_2;
 use crate::pg::sys::fingerprint;
 use crate::pure::error::Result;
 use pgrx::pg_sys;
 
 pub(super) fn examine(report: &mut Report) -> Result<()> {
     drift(report)?;
+    subjects(report)?;
     owner(report)?;
     owner_grants(report)?;
     labels(report)?;
@@ -29,6 +31,27 @@ fn labels(report: &mut Report) -> Result<()> {
     for row in query(sql, 3, &[])? {
         let [name, message, fix] = row.as_slice() else { continue };
         report.error("label", name.clone(), message.clone(), fix.clone());
+    }
+    Ok(())
+}
+
+/// Scopes that declare whom their rows are about, and cannot tell.
+fn subjects(report: &mut Report) -> Result<()> {
+    if before_0_2() {
+        return Ok(());
+    }
+    let sql = "SELECT coalesce(c.view::pg_catalog.text, 'scope ' || c.id), \
+                 CASE WHEN c.subject_domains = '{}' THEN 'the scope was made by 0.1.0, and notes no data subjects' \
+                      ELSE pg_catalog.format('the subject''s column %I is not there any more: each read may have been of anybody', m.name) END, \
+                 pg_catalog.format('SELECT airlock.replace_scope(%L, %L, …, subject => …) with the definition in airlock.scopes', s.name, c.relation::pg_catalog.text) \
+               FROM airlock_catalog.scope c JOIN airlock_catalog.subprocessor s ON s.id = c.subprocessor \
+               LEFT JOIN LATERAL (SELECT u.name FROM pg_catalog.unnest(c.subject) u (name) WHERE NOT EXISTS ( \
+                 SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.relation::pg_catalog.oid AND a.attname = u.name::pg_catalog.name AND a.attnum > 0 AND NOT a.attisdropped) \
+                 LIMIT 1) m ON true \
+               WHERE c.dropped_at IS NULL AND c.subject <> '{}' AND (c.subject_domains = '{}' OR m.name IS NOT NULL) ORDER BY c.id";
+    for row in query(sql, 3, &[])? {
+        let [name, message, fix] = row.as_slice() else { continue };
+        report.warning("subject", name.clone(), message.clone(), fix.clone());
     }
     Ok(())
 }
