@@ -6,11 +6,14 @@ use crate::fixture::{drained, running, settled, verify};
 #[test]
 fn subjects_that_cannot_be_told_apart_are_refused_where_they_are_declared() {
     let cluster = running();
-    cluster.admin(
-        "CREATE COLLATION public.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
-         CREATE TABLE public.odd (id int PRIMARY KEY, f float8, j jsonb, t text COLLATE public.ci, secret airlock.encrypted('pii'));
-         INSERT INTO public.odd VALUES (1, 1, '1', 'A', 'x')",
-    );
+    // a build of PostgreSQL without ICU has no such collation
+    let icu = "CREATE COLLATION public.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)";
+    let icu = cluster.sql("postgres", icu).error.is_none();
+    let collation = if icu { "public.ci" } else { "\"C\"" };
+    cluster.admin(&format!(
+        "CREATE TABLE public.odd (id int PRIMARY KEY, f float8, j jsonb, t text COLLATE {collation}, secret airlock.encrypted('pii'));
+         INSERT INTO public.odd VALUES (1, 1, '1', 'A', 'x')"
+    ));
     for (subject, said) in [
         ("f", "double precision"),
         ("j", "jsonb"),
@@ -29,7 +32,7 @@ fn subjects_that_cannot_be_told_apart_are_refused_where_they_are_declared() {
     cluster.connect_as("acme", "ci").query("SELECT id FROM acme.odd").ok();
     settled(&cluster, "ci", 1);
     drained(&cluster);
-    assert_eq!(cluster.admin("SELECT bool_and(anybody) FROM airlock_catalog.read_subject s JOIN airlock_catalog.read_record r USING (id) WHERE r.application_name = 'ci'").value(), "t");
+    assert_eq!(cluster.admin("SELECT bool_and(anybody) FROM airlock_catalog.read_subject s JOIN airlock_catalog.read_record r USING (id) WHERE r.application_name = 'ci'").value(), if icu { "t" } else { "f" });
 }
 
 #[test]
