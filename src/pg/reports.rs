@@ -27,7 +27,7 @@ sql_function!(
         may_read_log()?;
         let rows = unsettled()?;
         // behind what is shown, so that it does not show itself
-        audit::note("access log")?;
+        audit::note("access log", &[])?;
         sys::return_set(args, rows)
     }
 );
@@ -40,7 +40,7 @@ sql_function!(
     airlock_note_log_read,
     |_args| {
         may_read_log()?;
-        audit::note("access log")?;
+        audit::note("access log", &[])?;
         Ok(Sql(true))
     }
 );
@@ -61,6 +61,7 @@ sql_function!(
                 return Err(Error::new(Kind::InvalidArgument, "a period is one day at least")
                     .hint("NULL keeps records for ever"));
             }
+            audit::note(&format!("set_log_retention: {subprocessor}"), &[])?;
             retention::set(&subprocessor, kept)
         })
     }
@@ -131,7 +132,7 @@ fn may_read_log() -> Result<()> {
 }
 
 fn unsettled() -> Result<Vec<sys::Row>> {
-    let Some((last_id, batch)) = pending()? else { return Ok(Vec::new()) };
+    let Some((last_id, batch)) = pending(|end| end)? else { return Ok(Vec::new()) };
     let mut rows = Vec::with_capacity(batch.records.len());
     for (id, (record, _)) in (last_id + 1..).zip(batch.records) {
         let values = Row { id, record, hash: None }.values()?;
@@ -140,8 +141,9 @@ fn unsettled() -> Result<Vec<sys::Row>> {
     Ok(rows)
 }
 
-/// What WAL holds behind the cursor row that this query sees, and the last id before it.
-fn pending() -> Result<Option<(i64, Batch)>> {
+/// What WAL holds behind the cursor row that this query sees, and the last id before it; up to where `bound` says, which is
+/// told where WAL ends.
+fn pending(bound: impl FnOnce(u64) -> u64) -> Result<Option<(i64, Batch)>> {
     if !shared::preloaded() {
         return Err(root::not_preloaded());
     }
@@ -169,8 +171,9 @@ fn pending() -> Result<Option<(i64, Batch)>> {
     if newest > wal::flushed() {
         wal::flush_always(newest);
     }
-    if wal::flushed() <= cursor.lsn {
+    let end = bound(wal::flushed());
+    if end <= cursor.lsn {
         return Ok(None);
     }
-    Ok(Some((cursor.last_id, Batch::read(cursor.lsn, false)?)))
+    Ok(Some((cursor.last_id, Batch::up_to(cursor.lsn, end)?)))
 }

@@ -22,7 +22,7 @@ pub use set::{Already, Set};
 pub type Token = [u8; 16];
 
 /// One column of a subject, as its value is kept in the row.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub enum Value<'a> {
     /// `smallint`, `integer`, `bigint`
     Integer(i64),

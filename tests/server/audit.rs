@@ -2,6 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::fixture::{self, running, settled};
+use crate::process::eventually;
 use std::fs;
 use std::path::Path;
 
@@ -144,6 +145,17 @@ fn constants_and_parameters_are_kept_encrypted_for_whoever_administers() {
             .to_string();
         assert!(["42501", "AL007"].contains(&code.as_str()), "{role}: {code}");
     }
+    // recorded before it runs, it is no different
+    cluster.admin("ALTER SYSTEM SET airlock.release = intent");
+    cluster.admin("SELECT pg_reload_conf()");
+    let mut conn = cluster.connect_as("acme", "intends");
+    eventually("the mode is taken up", || (conn.query("SHOW airlock.release").value() == "intent").then_some(()));
+    conn.extended("SELECT city FROM acme.customers WHERE email = $1 AND id = 3", &[Some("SECRETINTENT")]).ok();
+    let intended = settled(&cluster, "intends", 1)[0].get("id").to_string();
+    fixture::drained(&cluster);
+    let sql = format!("SELECT constants, parameters FROM airlock.statement_values({intended})");
+    assert_eq!(cluster.sql("officer", &sql).first(), ["{3}"]);
+    assert_eq!(cluster.sql("officer", &sql).rows[0][1].as_deref(), Some("{SECRETINTENT}"));
     // another record's part does not pass for it
     let swap = format!(
         "UPDATE airlock_catalog.read_private SET sealed = (SELECT sealed FROM airlock_catalog.read_private WHERE id = {}) WHERE id = {}",
@@ -157,14 +169,35 @@ fn constants_and_parameters_are_kept_encrypted_for_whoever_administers() {
     admin.query("ROLLBACK").ok();
     assert_eq!(fixture::verify(&mut admin), (true, None, String::new()));
     drop(admin);
+    // whom an auditor asked about is kept like that, each by itself
+    let mut auditor = cluster.connect_as("auditor", "asks");
+    auditor
+        .query("SELECT count(*) FROM (VALUES ('1'), ('2')) AS p (p), LATERAL airlock.who_saw('public.customers', p.p)")
+        .ok();
+    assert_eq!(
+        auditor.extended("SELECT * FROM airlock.who_saw('public.customers', $1::text)", &[Some("SECRETPERSON")]).code(),
+        "22P02"
+    );
+    drop(auditor);
+    fixture::drained(&cluster);
+    let asked = "SELECT v.parameters FROM airlock.audit_log a, LATERAL airlock.statement_values(a.id) v WHERE a.application_name = 'asks' ORDER BY a.id";
+    assert_eq!(cluster.admin(asked).first(), ["{1}", "{2}", "{SECRETPERSON}"]);
+    // who decides how long the log is kept, too
+    cluster.sql("officer", "SELECT airlock.set_log_retention('acme', 1000), airlock.rotate_subject_key()").ok();
+    cluster.sql("officer", "SELECT airlock.destroy_subject_key(1)").ok();
+    let decided = "SELECT what FROM airlock.audit_log WHERE login_role = 'officer' AND what NOT LIKE 'statement_values%' ORDER BY id";
+    let wanted = ["set_log_retention: acme", "rotate_subject_key", "destroy_subject_key: 1"];
+    assert_eq!(cluster.admin(decided).first(), wanted);
     // the reads of constants are on record; the constants nowhere in the clear, on disk or in WAL
     let noted = cluster.admin(
         "SELECT count(*) FROM airlock.audit_log WHERE what LIKE 'statement_values: %' AND login_role = 'officer'",
     );
-    assert_eq!(noted.value(), "6");
+    assert_eq!(noted.value(), "8");
     cluster.admin("CHECKPOINT");
     cluster.stop();
-    for secret in ["SECRETCONSTANT", "SECRETPARAMETER", "SECRETOFTHEOPEN", "SECRETCOMMENT"] {
+    for secret in
+        ["SECRETCONSTANT", "SECRETPARAMETER", "SECRETOFTHEOPEN", "SECRETCOMMENT", "SECRETINTENT", "SECRETPERSON"]
+    {
         assert_eq!(holds(&cluster.data(), secret), None, "{secret}");
     }
     // the control: text that is not encrypted is found this way

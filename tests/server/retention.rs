@@ -50,6 +50,13 @@ fn erased(cluster: &Cluster) -> Vec<String> {
 #[test]
 fn days_are_made_ahead_of_time() {
     let cluster = running();
+    // however dates are printed here
+    cluster
+        .admin("ALTER DATABASE app SET datestyle = 'German'; ALTER DATABASE app SET timezone = 'Pacific/Kiritimati'");
+    let pid = worker(&cluster);
+    cluster.admin(&format!("SELECT pg_terminate_backend({pid})"));
+    eventually("another worker", || (worker(&cluster) != pid && !worker(&cluster).is_empty()).then_some(()));
+    fixture::open(&cluster);
     reads(&cluster, "today", "acme", "acme.customers", 2);
     settled(&cluster, "today", 2);
     drained(&cluster);

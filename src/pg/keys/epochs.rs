@@ -3,6 +3,7 @@
 use super::{new_version, ring};
 use crate::pg::admin::act;
 use crate::pg::error::notice;
+use crate::pg::readlog::audit;
 use crate::pg::shared;
 use crate::pg::sys::sql::{self, arg};
 use crate::pg::sys::Sql;
@@ -54,6 +55,7 @@ fn last() -> Result<i32> {
 
 fn rotate() -> Result<i32> {
     super::ensure_initialised()?;
+    audit::note("rotate_subject_key", &[])?;
     let next = last()? + 1;
     sql::run(
         "UPDATE airlock_catalog.key_version SET state = 'decrypt-only' WHERE use = 'subject' AND state = 'active'",
@@ -85,6 +87,7 @@ fn destroy(epoch: i32) -> Result<()> {
     if let Some(error) = wrong {
         return Err(error);
     }
+    audit::note(&format!("destroy_subject_key: {epoch}"), &[])?;
     sql::run(
         "UPDATE airlock_catalog.key_version SET state = 'destroyed', wrapped = NULL, retired_at = pg_catalog.now() WHERE use = 'subject' AND version = $1",
         &[arg(epoch)],

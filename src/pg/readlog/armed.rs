@@ -195,7 +195,8 @@ pub fn arm(
             settle(true)?;
         }
     } else {
-        wal::flush(sealer.append(record.clone())?);
+        let parts = Parts { private: private.take(), subjects: None };
+        wal::flush(sealer.append_with(record.clone(), parts)?);
     }
     let checked = (registry.generation(), sys::today());
     let read = Read { scopes, checked, persons, private, at_the_wire, older, ..Read::new(run, level, record, sealer) };

@@ -14,12 +14,13 @@ thread_local! {
     static NOTED: RefCell<(i64, Vec<String>)> = const { RefCell::new((0, Vec::new())) };
 }
 
-/// Records that this session's statement reads `what` of the log, once for each statement of the client's. Nothing is
+/// Records that this session's statement reads `what` of the log, or decides how long it is kept; `values`, such as whom it
+/// is about, are kept encrypted. Once for each statement of the client's and set of values. Nothing is
 /// recorded on a standby, which writes no WAL, nor with the objects of 0.1.0, which have no place for it.
 ///
 /// # Errors
 /// AL001 when the keys are locked; AL005 when no record can be written.
-pub fn note(what: &str) -> Result<()> {
+pub fn note(what: &str, values: &[&str]) -> Result<()> {
     if wal::in_recovery() || materialiser::before_0_2() {
         return Ok(());
     }
@@ -29,8 +30,15 @@ pub fn note(what: &str) -> Result<()> {
     }
     // SAFETY: backend-local variables.
     let (began, text) = unsafe { (pg_sys::GetCurrentStatementStartTimestamp(), pg_sys::debug_query_string) };
-    // SAFETY: reads a variable. Another role that reads in the same message is another reader.
-    let key = format!("{} {what}", unsafe { pg_sys::GetUserId() }.to_u32());
+    let text = if text.is_null() {
+        String::new()
+    } else {
+        // SAFETY: the client's text, NUL-terminated.
+        unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+    };
+    // another role in the same message is another reader, and statements that were bound before they run share its time
+    // SAFETY: reads a variable.
+    let key = format!("{} {what} {values:?} {text}", unsafe { pg_sys::GetUserId() }.to_u32());
     let known = NOTED.with(|n| {
         let n = n.borrow();
         n.0 == began && n.1.contains(&key)
@@ -38,18 +46,12 @@ pub fn note(what: &str) -> Result<()> {
     if known {
         return Ok(());
     }
-    let text = if text.is_null() {
-        String::new()
-    } else {
-        // SAFETY: the client's text, NUL-terminated.
-        unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
-    };
     let (statement, constants) = apart(&text, MAX_STATEMENT);
     let mut record = Record { statement, detail: Some(what.to_string()), ..record_of::of_session(RecordKind::Audit) };
     record.statement_id.n = armed::next_number();
     // whom an auditor asked about is as private as whom a reader did
-    // SAFETY: no parameters.
-    let private = unsafe { private::part(constants, std::ptr::null_mut(), record.statement.ends_with('…'))? };
+    let values = values.iter().map(|v| Some((*v).to_string())).collect();
+    let private = private::of(constants, values, record.statement.ends_with('…'))?;
     let lsn = wal::Sealer::new()?.append_with(record, Parts { private, subjects: None })?;
     wal::flush(lsn);
     NOTED.with(|n| {

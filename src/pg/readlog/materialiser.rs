@@ -160,6 +160,9 @@ fn connect() -> Result<()> {
     // what ALTER DATABASE or ALTER ROLE may have set for everybody must not reach the log
     for (name, value) in [
         (c"search_path", c"pg_catalog, pg_temp"),
+        // the bounds of partitions are read as they are printed
+        (c"datestyle", c"ISO, YMD"),
+        (c"timezone", c"UTC"),
         (c"default_transaction_read_only", c"off"),
         (c"default_transaction_isolation", c"read committed"),
         (c"statement_timeout", c"0"),

@@ -14,7 +14,11 @@ use std::ffi::CStr;
 pub unsafe fn part(constants: Vec<String>, params: pg_sys::ParamListInfo, cut_text: bool) -> Result<Option<Vec<u8>>> {
     // SAFETY: as the caller promises.
     let (parameters, cut) = unsafe { parameters(params) };
-    let cut = cut || cut_text;
+    of(constants, parameters, cut || cut_text)
+}
+
+/// The same of parameters that are at hand.
+pub fn of(constants: Vec<String>, parameters: Vec<Option<String>>, cut: bool) -> Result<Option<Vec<u8>>> {
     let mut private = Private { constants, parameters, cut, ..Private::default() };
     if private.is_empty() && !private.cut {
         return Ok(None);

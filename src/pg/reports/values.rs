@@ -15,7 +15,7 @@ pub fn of_statement(id: i64) -> Result<Vec<sys::Row>> {
         let message = format!("sub-processor {} may not read the access log", shown(&name));
         return Err(Error::new(Kind::OutsideScope, message));
     }
-    audit::note(&format!("statement_values: {id}"))?;
+    audit::note(&format!("statement_values: {id}"), &[])?;
     let sql =
         "SELECT r.private, p.sealed FROM airlock_catalog.read_record r JOIN airlock_catalog.read_private p USING (id) \
                WHERE r.id = $1 AND r.private IS NOT NULL";

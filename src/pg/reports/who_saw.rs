@@ -18,6 +18,7 @@ use crate::pure::subjects::{decode, Certainty};
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::{pg_sys, Spi};
 use question::{ask, Question};
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The rows of the answer, the oldest read first.
@@ -33,11 +34,26 @@ pub fn who_saw(relation: pg_sys::Oid, subject: Vec<Option<String>>) -> Result<Ve
     let question = sql::settled(|| ask(relation, &subject))?;
     let mut hits = Hits::default();
     settled(&question, &mut hits)?;
-    let batch = super::pending()?;
+    let batch = super::pending(as_of_statement)?;
     if let Some((_, batch)) = &batch {
         pending(&question, batch, &mut hits)?;
     }
     answer(hits, batch)
+}
+
+/// Where WAL ended when the client's statement first asked: one that asks about many persons need not read again what it puts
+/// on record itself.
+fn as_of_statement(end: u64) -> u64 {
+    thread_local! {
+        static FIRST: Cell<(i64, u64)> = const { Cell::new((0, 0)) };
+    }
+    let began = sys::statement_start();
+    FIRST.with(|first| {
+        if first.get().0 != began {
+            first.set((began, end));
+        }
+        first.get().1
+    })
 }
 
 /// What was found, by statement.

@@ -299,6 +299,12 @@ pub fn now() -> i64 {
     unsafe { pg_sys::GetCurrentTimestamp() }
 }
 
+/// When the client's statement began, microseconds since 2000-01-01 UTC.
+pub fn statement_start() -> i64 {
+    // SAFETY: a variable of the backend.
+    unsafe { pg_sys::GetCurrentStatementStartTimestamp() }
+}
+
 /// Whether the postmaster is loading shared_preload_libraries right now.
 pub fn preloading() -> bool {
     // SAFETY: a flag of the postmaster, read on the main thread.

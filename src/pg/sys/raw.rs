@@ -101,8 +101,8 @@ extern "C-unwind" {
         counts: *mut *mut pg_sys::List,
     ) -> *mut pg_sys::List;
     /// `catalog/pg_inherits.c`
-    #[link_name = "has_subclass"]
-    fn raw_has_subclass(relation: pg_sys::Oid) -> bool;
+    #[link_name = "has_superclass"]
+    fn raw_has_superclass(relation: pg_sys::Oid) -> bool;
     /// `executor/execTuples.c`
     #[link_name = "slot_getsomeattrs_int"]
     pub fn raw_slot_getsomeattrs_int(slot: *mut pg_sys::TupleTableSlot, number: c_int);
@@ -155,10 +155,20 @@ pub fn inheritors(relation: pg_sys::Oid, lock: pg_sys::LOCKMODE) -> Vec<pg_sys::
     }
 }
 
-/// Whether a table may have partitions or children.
-pub fn has_children(relation: pg_sys::Oid) -> bool {
-    // SAFETY: a syscache look-up, inside a transaction, for a table that is locked.
-    unsafe { guarded(|| raw_has_subclass(relation)) }
+/// Whether a table is a partition or child of another.
+pub fn has_parents(relation: pg_sys::Oid) -> bool {
+    // SAFETY: a look into pg_inherits, inside a transaction.
+    unsafe { guarded(|| raw_has_superclass(relation)) }
+}
+
+/// A table and all its descendants, without locks: for comparing, not for opening.
+pub fn descendants(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    // SAFETY: looks into pg_inherits, inside a transaction; a list of OIDs comes back.
+    unsafe {
+        super::list_of_oids(guarded(|| {
+            raw_find_all_inheritors(relation, pg_sys::NoLock as pg_sys::LOCKMODE, std::ptr::null_mut())
+        }))
+    }
 }
 
 /// Gives the error being handled another hint, if `advice` has one for its SQLSTATE and its message and detail; all else

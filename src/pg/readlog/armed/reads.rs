@@ -56,7 +56,7 @@ pub struct Read {
     pub at_the_wire: bool,
     /// The objects of 0.1.0 are installed, which have no place for a record's parts.
     pub older: bool,
-    /// What its statement holds apart from its text, for the record that says the text; `None` once that is written.
+    /// What its statement holds apart from its text, for each record that says the text.
     pub private: Option<Vec<u8>>,
     /// Whose rows it touches.
     pub persons: Rc<Collector>,

@@ -31,15 +31,21 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Reads on from `from`. With `limited` it stops early, as the worker must; without, it goes to the end of WAL.
-    pub fn read(from: u64, limited: bool) -> Result<Batch> {
+    /// Reads on from `from` to the end of WAL, but stops early, as the worker must.
+    pub fn read(from: u64) -> Result<Batch> {
+        Self::gather(from, WAL, true)
+    }
+
+    /// Reads from `from` to `to`, or a little further.
+    pub fn up_to(from: u64, to: u64) -> Result<Batch> {
+        Self::gather(from, to.saturating_sub(from), false)
+    }
+
+    fn gather(from: u64, most: u64, limited: bool) -> Result<Batch> {
         let mut batch = Batch { end: from, ..Batch::default() };
         let mut seen = HashSet::new();
         let mut bytes = 0;
-        let mut reader = Reader::new(from)?;
-        if limited {
-            reader = reader.at_most(WAL);
-        }
+        let mut reader = Reader::new(from)?.at_most(most);
         let whole = loop {
             let Some(message) = reader.next()? else { break true };
             bytes += message.payload.len();
@@ -49,7 +55,7 @@ impl Batch {
             }
         };
         batch.end = reader.position();
-        batch.complete = whole && batch.end < from.saturating_add(WAL);
+        batch.complete = whole && batch.end < from.saturating_add(most);
         Ok(batch)
     }
 

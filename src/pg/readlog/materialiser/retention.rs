@@ -104,7 +104,11 @@ fn days(before: i32) -> Result<Vec<Day>> {
     })?;
     if let Some(first) = first {
         let day = i32::try_from(first.into_inner().div_euclid(86_400_000_000)).unwrap_or(i32::MAX);
-        all.extend((day < before).then(|| Partition { name: FIRST.into(), day }));
+        if day >= before {
+            // only from the beginning on
+            return Ok(Vec::new());
+        }
+        all.push(Partition { name: FIRST.into(), day });
     }
     all.extend(partitions::of("read_record")?.into_iter().filter(|p| p.day < before));
     all.into_iter().map(look).collect()

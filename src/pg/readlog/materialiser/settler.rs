@@ -233,7 +233,7 @@ impl Settler {
 
     fn settle(&mut self, keys: &Keys) -> Result<After> {
         let mut batch = match wal::flushed() > self.position {
-            true => Batch::read(self.position, true)?,
+            true => Batch::read(self.position)?,
             false => Batch { end: self.position, complete: true, ..Batch::default() },
         };
         batch.without_known()?;

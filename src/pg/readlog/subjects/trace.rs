@@ -221,10 +221,10 @@ fn address(function: pg_sys::ExecProcNodeMtd) -> usize {
     function.map_or(0, |f| f as *const () as usize)
 }
 
-/// Whether a table is the scope's, or one of its partitions or children.
+/// Whether a table is the scope's, or one of its partitions or children. Locks nothing: a reader of one table must not wait for
+/// those of another.
 pub fn is_of(table: pg_sys::Oid, relation: pg_sys::Oid) -> bool {
-    table == relation
-        || raw::has_children(relation) && raw::inheritors(relation, pg_sys::AccessShareLock as i32).contains(&table)
+    table == relation || raw::has_parents(table) && raw::descendants(relation).contains(&table)
 }
 
 /// A node's turn.

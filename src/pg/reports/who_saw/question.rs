@@ -57,7 +57,8 @@ pub fn ask(relation: pg_sys::Oid, subject: &[Option<String>]) -> Result<Question
     if given.len() != subject.len() || key.is_empty() || given.len() != key.len() {
         return Err(wrong_number(&facts.name, &key, given.len()));
     }
-    audit::note(&format!("who_saw: {}.{}", facts.schema, facts.name))?;
+    let whom: Vec<&str> = given.iter().map(|value| value.as_str()).collect();
+    audit::note(&format!("who_saw: {}.{}", facts.schema, facts.name), &whom)?;
     let asked =
         Asked { relation, relatives: catalog::relatives(relation)?, now: subject_domains(&shape, &key), key: &key };
     let mut subjects: Vec<Subject> = Subject::new(key.clone(), asked.now.clone()).into_iter().collect();
