@@ -177,6 +177,14 @@ fn partitions_with_other_column_orders_are_read_as_they_are() {
     }
     let id = read(&cluster, "parted some", "SELECT id FROM acme.parted ORDER BY id");
     assert_eq!(certainty(&cluster, &id, "public.parted", &["p29"]), "exact");
+    // who reads another table waits for none of this one's partitions
+    cluster.admin("ALTER ROLE acme SET statement_timeout = '10s'");
+    let mut admin = cluster.connect("postgres");
+    admin.query("BEGIN; LOCK TABLE public.parted_a IN ACCESS EXCLUSIVE MODE").ok();
+    let mut conn = cluster.connect_as("acme", "beside");
+    conn.query("SELECT city FROM acme.customers WHERE id = 1").ok();
+    admin.query("ROLLBACK").ok();
+    cluster.admin("ALTER ROLE acme RESET statement_timeout");
     // a partition that comes later
     cluster.admin("CREATE TABLE public.parted_d (owner text, kind int, id int); INSERT INTO public.parted_d VALUES ('new', 4, 99); ALTER TABLE public.parted ATTACH PARTITION public.parted_d FOR VALUES IN (4)");
     let id = read(&cluster, "parted new", "SELECT id FROM acme.parted WHERE id = 99");
