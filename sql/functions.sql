@@ -152,6 +152,19 @@ CREATE FUNCTION airlock.rotate_subject_key() RETURNS integer
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_rotate_subject_key';
 CREATE FUNCTION airlock.destroy_subject_key(epoch integer) RETURNS void
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_destroy_subject_key';
+-- the log's last record, as a line to keep outside; and whether the log still contains what such a line says
+CREATE FUNCTION airlock.log_head(OUT id bigint, OUT hash bytea, OUT head text) RETURNS SETOF record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_log_head';
+CREATE FUNCTION airlock.verify_head(head text, OUT ok boolean, OUT message text) RETURNS SETOF record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 1 SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_verify_head';
+-- lets a log go on that cannot without a gap; the gap and the reason are in the log from then on
+CREATE FUNCTION airlock.accept_log_gap(reason text) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_accept_log_gap';
+-- keeps a sub-processor's records (NULL: everybody's) beyond their period, until the hold is released
+CREATE FUNCTION airlock.hold_log(reason text, subprocessor text DEFAULT NULL) RETURNS integer
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_hold_log';
+CREATE FUNCTION airlock.release_log_hold(hold integer, reason text) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_release_log_hold';
 CREATE FUNCTION airlock.verify_log(OUT ok boolean, OUT checked bigint, OUT first_bad_id bigint, OUT message text) RETURNS SETOF record
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_verify_log';
 CREATE FUNCTION airlock.doctor(OUT severity text, OUT "check" text, OUT object text, OUT message text, OUT fix text) RETURNS SETOF record

@@ -38,14 +38,15 @@ GRANT EXECUTE ON FUNCTION
   airlock.grant_match(text, regrole), airlock.revoke_match(text, regrole),
   airlock.rotate_key(text), airlock.retire_key_version(text, integer, integer), airlock.destroy_key_version(text, integer, integer),
   airlock.lock(), airlock.unlock(), airlock.rotate_subject_key(), airlock.destroy_subject_key(integer), airlock.set_log_retention(text, integer, integer, integer),
+  airlock.accept_log_gap(text), airlock.hold_log(text, text), airlock.release_log_hold(integer, text),
   airlock.create_subprocessor(text, regrole, text, text, text[], date, text[], boolean, jsonb), airlock.alter_subprocessor(text, jsonb),
   airlock.suspend(text, text), airlock.resume(text, text), airlock.terminate(text, text),
   airlock.create_scope(text, regclass, jsonb, text, text[], text[], name), airlock.replace_scope(text, regclass, jsonb, text, text[], text[], name),
   airlock.preview_scope(text, regclass, jsonb, text, text[], text[], name), airlock.drop_scope(text, regclass)
   TO airlock_admin;
 GRANT EXECUTE ON FUNCTION airlock.doctor(), airlock.version() TO airlock_admin, airlock_auditor;
-GRANT EXECUTE ON FUNCTION airlock.verify_log(), airlock.unsettled_records(), airlock.note_log_read(), airlock.who_saw(regclass, text[]) TO airlock_auditor;
-GRANT SELECT ON airlock.keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks, airlock.subject_epochs TO airlock_admin, airlock_auditor;
+GRANT EXECUTE ON FUNCTION airlock.verify_log(), airlock.log_head(), airlock.verify_head(text), airlock.unsettled_records(), airlock.note_log_read(), airlock.who_saw(regclass, text[]) TO airlock_auditor;
+GRANT SELECT ON airlock.keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks, airlock.subject_epochs, airlock.log_holds TO airlock_admin, airlock_auditor;
 GRANT SELECT ON airlock.access_log, airlock.audit_log TO airlock_auditor;
 -- constants are data: for whoever administers, and on record
 GRANT EXECUTE ON FUNCTION airlock.statement_values(bigint) TO airlock_admin;

@@ -93,6 +93,12 @@ SELECT v.version AS epoch, CASE v.state WHEN 'active' THEN 'present' WHEN 'destr
   FROM airlock_catalog.key_version v WHERE v.use = 'subject'
  ORDER BY v.version;
 
+-- what is kept beyond its period, and why
+CREATE VIEW airlock.log_holds AS
+SELECT h.id, s.name AS subprocessor, h.reason, h.since, h.held_by, h.released_at, h.released_by, h.release_reason
+  FROM airlock_catalog.log_hold h LEFT JOIN airlock_catalog.subprocessor s ON s.id = h.subprocessor
+ ORDER BY h.id;
+
 -- fields by recipient; reads are counted from settled records
 CREATE VIEW airlock.field_access AS
 SELECT s.name AS subprocessor, c.relation, r.column_name AS "column", CASE WHEN r.mask IS NULL THEN 'clear' ELSE 'masked' END AS exposure,

@@ -37,6 +37,8 @@ const PURE: &[(&str, &[&str])] = &[
     ("report", &["chain", "record"]),
     ("seam", &["record"]),
     ("retention", &["chain", "record", "seam"]),
+    ("head", &["chain", "keyring"]),
+    ("lag", &[]),
     ("index", &["name"]),
     ("page", &[]),
     ("nonces", &["aead", "envelope"]),

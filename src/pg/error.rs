@@ -120,6 +120,12 @@ pub fn log(message: impl Into<String>) {
     unsafe { report(PgLogLevel::LOG as i32, Error::new(Kind::State, message)) }
 }
 
+/// A WARNING that goes to the server log only.
+pub fn log_warning(message: impl Into<String>) {
+    // SAFETY: below ERROR, so it returns.
+    unsafe { report(PgLogLevel::WARNING as i32, Error::new(Kind::State, message)) }
+}
+
 /// A NOTICE for the user.
 pub fn notice(error: Error) {
     // SAFETY: below ERROR, so it returns.

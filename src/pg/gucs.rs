@@ -25,14 +25,29 @@ pub enum Release {
     Intent,
 }
 
+/// `airlock.durability`: when a read record counts as durable.
+#[derive(Clone, Copy, PartialEq, Eq, PostgresGucEnum)]
+pub enum Durability {
+    /// It is on this server's disk.
+    #[name = c"local"]
+    Local,
+    /// It is on a synchronous standby's disk too.
+    #[name = c"remote"]
+    Remote,
+}
+
 static DATABASE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c"postgres"));
 static ROOT_KEY_SOURCE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static ROOT_KEY_TIMEOUT: GucSetting<i32> = GucSetting::<i32>::new(10);
 static RELEASE: GucSetting<Release> = GucSetting::<Release>::new(Release::Wire);
+static DURABILITY: GucSetting<Durability> = GucSetting::<Durability>::new(Durability::Local);
 static HOLD_BYTES: GucSetting<i32> = GucSetting::<i32>::new(256);
 static HOLD_TIME: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static MAX_SILENCE: GucSetting<i32> = GucSetting::<i32>::new(60);
 static BACKLOG_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(1024);
+static BACKLOG_AGE: GucSetting<i32> = GucSetting::<i32>::new(300);
+static HEARTBEAT: GucSetting<i32> = GucSetting::<i32>::new(60);
+static HEAD_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static ENCRYPTED_INPUT: GucSetting<EncryptedInput> = GucSetting::<EncryptedInput>::new(EncryptedInput::Plaintext);
 static PURPOSE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(Some(c""));
 
@@ -83,6 +98,14 @@ pub fn define(preloaded: bool) {
         GucContext::Sighup,
         GucFlags::default(),
     );
+    GucRegistry::define_enum_guc(
+        c"airlock.durability",
+        c"When a read record counts as durable: on this server's disk, or on a synchronous standby's too.",
+        c"remote waits for the standbys that synchronous_standby_names names, whatever synchronous_commit says.",
+        &DURABILITY,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
     GucRegistry::define_int_guc(
         c"airlock.hold_bytes",
         c"Most bytes of an answer that a session holds back for one exact record.",
@@ -122,6 +145,34 @@ pub fn define(preloaded: bool) {
         i32::MAX,
         GucContext::Sighup,
         GucFlags::UNIT_MB,
+    );
+    GucRegistry::define_int_guc(
+        c"airlock.backlog_age",
+        c"Scoped reads are refused when a read that the log worker has not settled may be older than this.",
+        c"",
+        &BACKLOG_AGE,
+        1,
+        86400,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_int_guc(
+        c"airlock.heartbeat",
+        c"How long the log stays without a record before its worker writes one that says so; 0 for never.",
+        c"In a log with heartbeats, silence means that the worker did not run.",
+        &HEARTBEAT,
+        0,
+        86400,
+        GucContext::Sighup,
+        GucFlags::UNIT_S,
+    );
+    GucRegistry::define_string_guc(
+        c"airlock.head_file",
+        c"Where the log worker keeps the log's head, to compare the log with when it starts.",
+        c"An absolute path outside the data directory, so that a restore does not bring it along.",
+        &HEAD_FILE,
+        GucContext::Sighup,
+        GucFlags::SUPERUSER_ONLY,
     );
     GucRegistry::define_enum_guc(
         c"airlock.encrypted_input",
@@ -171,6 +222,26 @@ pub fn max_silence() -> i64 {
 /// `airlock.backlog_limit`, in bytes.
 pub fn backlog_limit() -> u64 {
     (BACKLOG_LIMIT.get().max(0) as u64) << 20
+}
+
+/// `airlock.durability`
+pub fn durability() -> Durability {
+    DURABILITY.get()
+}
+
+/// `airlock.backlog_age`, in microseconds.
+pub fn backlog_age() -> i64 {
+    i64::from(BACKLOG_AGE.get()) * 1_000_000
+}
+
+/// `airlock.heartbeat`, in seconds; `None` for never.
+pub fn heartbeat() -> Option<u64> {
+    u64::try_from(HEARTBEAT.get()).ok().filter(|s| *s > 0)
+}
+
+/// `airlock.head_file`, empty when unset.
+pub fn head_file() -> String {
+    text(&HEAD_FILE)
 }
 
 /// `airlock.encrypted_input`

@@ -3,7 +3,7 @@
 //! | field | written by | when |
 //! |---|---|---|
 //! | generation | any backend | after commit of a change to roles' labels, contracts, scopes, keys, grants |
-//! | heartbeat, settled | the materialiser | every turn of its loop; `settled` after the commit that moved the cursor |
+//! | heartbeat, settled, as_of | the materialiser | every turn of its loop; `settled` after the commit that moved the cursor |
 //! | slot_ok, database | the materialiser | every turn |
 //! | armed | each backend its own word | before it checks the contract of a read; 0 at the end of the transaction |
 //! | keys_locked | whoever calls `airlock.lock()` or `unlock()` | at once; false after a restart |
@@ -46,6 +46,7 @@ pub struct Shared {
     generation: AtomicU64,
     heartbeat: AtomicI64,
     settled: AtomicU64,
+    as_of: AtomicI64,
     slot_ok: AtomicBool,
     keys_locked: AtomicBool,
     outcome: AtomicU64,
@@ -125,9 +126,10 @@ pub fn end_of_transaction(committed: bool) {
     }
 }
 
-/// The materialiser is alive and has settled the log up to `settled`.
-pub fn beat(now: i64, settled: u64, slot_ok: bool, database: u32) {
+/// The materialiser is alive and has settled the log up to `settled`, and so all that was flushed at `as_of` (µs since 2000).
+pub fn beat(now: i64, settled: u64, as_of: i64, slot_ok: bool, database: u32) {
     let shared = SHARED.get();
+    shared.as_of.store(as_of, SeqCst);
     shared.database.store(database, SeqCst);
     shared.settled.store(settled, SeqCst);
     shared.slot_ok.store(slot_ok, SeqCst);
@@ -185,6 +187,15 @@ pub fn turns() -> &'static Turns {
 pub fn settled() -> u64 {
     if preloaded() {
         SHARED.get().settled.load(SeqCst)
+    } else {
+        0
+    }
+}
+
+/// All that was flushed then is in the table (µs since 2000); 0 for never.
+pub fn settled_as_of() -> i64 {
+    if preloaded() {
+        SHARED.get().as_of.load(SeqCst)
     } else {
         0
     }

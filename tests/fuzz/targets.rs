@@ -5,7 +5,8 @@
 //! test`. To keep a crash as a test, put its file into `corpus/TARGET/`.
 
 use pg_airlock::pure::envelope::{self, CarrierKey, Sealing};
-use pg_airlock::pure::keyring::{self, LogKey, PrivateKey, RootKey, SealKey, Secret, Use, Wrapping};
+use pg_airlock::pure::head::Head;
+use pg_airlock::pure::keyring::{self, ChainKey, LogKey, PrivateKey, RootKey, SealKey, Secret, Use, Wrapping};
 use pg_airlock::pure::mask::literal;
 use pg_airlock::pure::name;
 use pg_airlock::pure::normalise::normalise;
@@ -42,6 +43,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("names", names),
     ("statement", statement),
     ("register", register),
+    ("head", head),
 ];
 
 /// The column and key that sealed values of the corpus are for.
@@ -302,5 +304,14 @@ pub fn register(data: &[u8]) {
     if let Ok(json) = serde_json::from_slice(data) {
         let _ = subprocessor::check_details(&json);
         let _ = subprocessor::apply_changes(&json);
+    }
+}
+
+/// A line that says how far the log went.
+pub fn head(data: &[u8]) {
+    let key = ChainKey::derive(&Secret::new([1; 32]));
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(head) = Head::open(&key, text) {
+        assert_eq!(head.text(&key), text.trim());
     }
 }

@@ -2,12 +2,15 @@
 
 use super::{setting, value, Report};
 use crate::pg::keys::{ring, root};
-use crate::pg::readlog::materialiser::{self, look_at_slot, Cursor, Slot, NAME, SLOT};
-use crate::pg::readlog::wal;
+use crate::pg::readlog::materialiser::{self, heads, look_at_slot, Cursor, Slot, NAME, SLOT};
+use crate::pg::readlog::{replicated, wal};
 use crate::pg::shared::{self, Fallback};
 use crate::pg::{gucs, sys};
 use crate::pure::error::Result;
 use crate::pure::seam::MISSING;
+
+/// After so long (µs) a head that is not the newest is not being kept.
+const STALE: i64 = 60_000_000;
 
 pub(super) fn examine(report: &mut Report) -> Result<()> {
     tables(report)?;
@@ -31,10 +34,67 @@ pub(super) fn examine(report: &mut Report) -> Result<()> {
         return Ok(());
     }
     let worker = worker(report)?;
+    durability(report)?;
     if !gap(report)? {
         slot(report, worker)?;
+        head_file(report)?;
     }
     release(report);
+    Ok(())
+}
+
+/// Whether the head is kept outside as it should be.
+fn head_file(report: &mut Report) -> Result<()> {
+    let path = gucs::head_file();
+    if path.is_empty() {
+        return Ok(());
+    }
+    let object = "airlock.head_file";
+    let directory = setting("data_directory")?;
+    if std::path::Path::new(&path).starts_with(&directory) {
+        report.warning(
+            "head file",
+            object,
+            format!("\"{path}\" lies in the data directory: whoever sets that back sets it back too"),
+            "name a file elsewhere, on storage that backups of the server do not restore",
+        );
+    }
+    let Some(cursor) = Cursor::latest()? else { return Ok(()) };
+    let Ok((_, keys)) = ring::log_key(None) else { return Ok(()) };
+    let late = match heads::kept(&keys.1) {
+        Some(head) => head.id < cursor.last_id && sys::now().saturating_sub(head.at) > STALE,
+        None => true,
+    };
+    if late && cursor.last_id > 0 {
+        report.warning(
+            "head file",
+            object,
+            format!("the log's head is not kept in \"{path}\""),
+            "the server's user must be able to write into that directory; the server log says what went wrong",
+        );
+    }
+    Ok(())
+}
+
+/// Whether records can be on a standby before answers leave.
+fn durability(report: &mut Report) -> Result<()> {
+    if gucs::durability() == gucs::Durability::Local {
+        return Ok(());
+    }
+    let object = "airlock.durability";
+    if let Err(error) = replicated::possible() {
+        report.failure("durability", object, error);
+        return Ok(());
+    }
+    let sql = "SELECT pg_catalog.count(*)::pg_catalog.text FROM pg_catalog.pg_stat_replication r WHERE r.sync_state IN ('sync', 'quorum')";
+    if value(sql, &[])? == "0" {
+        report.error(
+            "durability",
+            object,
+            "no synchronous standby is connected: scoped reads wait for one",
+            "see pg_stat_replication and synchronous_standby_names; without a standby: airlock.durability = 'local'",
+        );
+    }
     Ok(())
 }
 
@@ -87,7 +147,7 @@ fn worker(report: &mut Report) -> Result<bool> {
         return Ok(false);
     }
     let silent = sys::now().abs_diff(shared::heartbeat());
-    let backlog = wal::flushed().saturating_sub(shared::settled());
+    let backlog = materialiser::backlog();
     if shared::heartbeat() == 0 || silent > gucs::max_silence().unsigned_abs() {
         let waits = value("SELECT pg_catalog.concat_ws(' ', s.wait_event_type, s.wait_event) FROM pg_catalog.pg_stat_activity s WHERE s.pid = $1::pg_catalog.int4", &[&pid])?;
         let message = match shared::heartbeat() {
@@ -100,15 +160,18 @@ fn worker(report: &mut Report) -> Result<bool> {
             format!("{message}; it waits for: {waits}"),
             format!("a lock: SELECT * FROM pg_locks WHERE pid = {pid} AND NOT granted; else {look}"),
         );
-    } else if backlog > gucs::backlog_limit() / 2 {
+    } else if backlog.percent() >= 50 {
         let message = format!(
-            "the log's worker has {} MB of WAL to read, of {} MB allowed",
-            backlog >> 20,
-            gucs::backlog_limit() >> 20
+            "the log's worker has {} MB of WAL to read, of {} MB allowed, up to {} seconds old, of {} allowed",
+            backlog.bytes >> 20,
+            gucs::backlog_limit() >> 20,
+            backlog.age / 1_000_000,
+            gucs::backlog_age() / 1_000_000
         );
-        match backlog > gucs::backlog_limit() {
-            true => report.error("backlog", NAME, message, "wait, or raise airlock.backlog_limit and reload"),
-            false => report.warning("backlog", NAME, message, "wait, or raise airlock.backlog_limit and reload"),
+        let fix = "wait, or raise airlock.backlog_limit or airlock.backlog_age and reload";
+        match backlog.percent() > 100 {
+            true => report.error("backlog", NAME, message, fix),
+            false => report.warning("backlog", NAME, message, fix),
         }
     }
     Ok(true)
@@ -118,9 +181,29 @@ fn worker(report: &mut Report) -> Result<bool> {
 fn gap(report: &mut Report) -> Result<bool> {
     let Some(cursor) = Cursor::latest()? else { return Ok(false) };
     let Ok((_, keys)) = ring::log_key(None) else { return Ok(false) };
-    let Some(reason) = cursor.misfit(&keys.1) else { return Ok(false) };
-    report.error("gap", "airlock_catalog.log_cursor", format!("{reason}; reads since then may be missing from the log, scoped reads are refused"),
-        "bring back the WAL; or, to accept the gap, DELETE FROM airlock_catalog.log_cursor: the log then says where it goes on, and verify_log() names the place from then on");
+    let accept = "SELECT airlock.accept_log_gap('REASON') lets the log go on: it says from where, and verify_log() names the place from then on";
+    if let Some(reason) = cursor.misfit(&keys.1) {
+        report.error(
+            "gap",
+            "airlock_catalog.log_cursor",
+            format!("{reason}; reads since then may be missing from the log, scoped reads are refused"),
+            format!("bring back the WAL; or {accept}"),
+        );
+        return Ok(true);
+    }
+    // while the worker settles, the file is its own, and may be ahead of the cursor that this query sees
+    if shared::slot_ok() {
+        return Ok(false);
+    }
+    let Some(reason) = heads::fork(&keys.1, cursor.last_id)? else { return Ok(false) };
+    report.error(
+        "gap",
+        "airlock.head_file",
+        format!(
+            "{reason}: the log was rewritten, or the server set back to an earlier moment; scoped reads are refused"
+        ),
+        format!("find out what happened; then {accept}"),
+    );
     Ok(true)
 }
 
@@ -200,7 +283,7 @@ fn slot(report: &mut Report, worker: bool) -> Result<()> {
         ),
     }
     if let Err(error) = materialiser::health() {
-        if worker && report.0.iter().all(|f| !matches!(f.check, "worker" | "backlog" | "slot")) {
+        if worker && report.0.iter().all(|f| !matches!(f.check, "worker" | "backlog" | "slot" | "durability")) {
             report.failure("log", "airlock.access_log", error);
         }
     }
@@ -236,6 +319,17 @@ fn tables(report: &mut Report) -> Result<()> {
             row[0].clone(),
             "a table of the read log has a trigger or rule: its worker refuses to write",
             row[1].clone(),
+        );
+    }
+    let sql = "SELECT c.oid::pg_catalog.regclass::pg_catalog.text, pg_catalog.substring(c.relname::pg_catalog.text, '^read_(?:record|private|subject)') \
+               FROM pg_catalog.pg_class c WHERE c.relnamespace = 'airlock_catalog'::pg_catalog.regnamespace AND c.relkind = 'r' \
+               AND c.relname ~ '^read_(record|private|subject)_[0-9]+$' AND NOT c.relispartition ORDER BY 1";
+    for row in super::query(sql, 2, &[])? {
+        report.error(
+            "log tables",
+            row[0].clone(),
+            "a day of the read log is detached: its records are not in the log",
+            format!("ALTER TABLE airlock_catalog.{} ATTACH PARTITION {} FOR VALUES FROM (…) TO (…)", row[1], row[0]),
         );
     }
     Ok(())

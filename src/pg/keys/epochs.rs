@@ -4,6 +4,7 @@ use super::{new_version, ring};
 use crate::pg::admin::act;
 use crate::pg::error::notice;
 use crate::pg::readlog::audit;
+use crate::pg::readlog::materialiser::holds::Held;
 use crate::pg::shared;
 use crate::pg::sys::sql::{self, arg};
 use crate::pg::sys::Sql;
@@ -24,7 +25,7 @@ sql_function!(
     /// `airlock.destroy_subject_key(epoch integer)`: forgets all data subjects of an earlier epoch. The records stay, and
     /// verify; whose rows those reads touched nobody can tell any more, so `who_saw()` calls them possible. Final.
     ///
-    /// Errors: `42704` no such epoch; `55000` it is the present one, or destroyed already.
+    /// Errors: `42704` no such epoch; `55000` it is the present one, or destroyed already, or records are held.
     airlock_destroy_subject_key,
     |args| {
         let epoch = args.need(0, "epoch")?;
@@ -86,6 +87,10 @@ fn destroy(epoch: i32) -> Result<()> {
     };
     if let Some(error) = wrong {
         return Err(error);
+    }
+    if Held::now()?.any() {
+        return Err(Error::new(Kind::State, "records of the read log are held, so no epoch can be destroyed")
+            .hint("TABLE airlock.log_holds, then SELECT airlock.release_log_hold(…)"));
     }
     audit::note(&format!("destroy_subject_key: {epoch}"), &[])?;
     sql::run(

@@ -176,8 +176,8 @@ pub fn arm(
             record.kind = RecordKind::Denied;
             record.outcome = Some(Outcome::Error);
             record.sqlstate = Some(refusal.kind.sqlstate().into());
-            wal::flush(sealer.append_with(record, Parts { private, subjects: None })?);
-            return Err(refusal);
+            let refused = sealer.append_with(record, Parts { private, subjects: None })?;
+            return wal::flush(refused).and(Err(refusal));
         }
     }
     if let Some(persons) = with(|s| s.join(run, level, &record, &scopes)) {
@@ -187,6 +187,7 @@ pub fn arm(
     let at_the_wire =
         !older && gucs::release() == gucs::Release::Wire && wire::install().map_err(shared::fell_back).is_ok();
     record.statement_id.n = with(State::next_number);
+    let mut waited = Ok(());
     if at_the_wire {
         // now, when the statement can still be refused; counts and times add a few bytes
         check_size(&encode(&record))?;
@@ -195,13 +196,12 @@ pub fn arm(
             settle(true)?;
         }
     } else {
-        let parts = Parts { private: private.take(), subjects: None };
-        wal::flush(sealer.append_with(record.clone(), parts)?);
+        waited = wal::flush(sealer.append_with(record.clone(), Parts { private: private.take(), subjects: None })?);
     }
     let checked = (registry.generation(), sys::today());
     let read = Read { scopes, checked, persons, private, at_the_wire, older, ..Read::new(run, level, record, sealer) };
     with(|s| s.add(read));
-    Ok(())
+    waited
 }
 
 /// Makes this backend findable for a suspension, whatever its login is.

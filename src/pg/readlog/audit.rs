@@ -53,7 +53,7 @@ pub fn note(what: &str, values: &[&str]) -> Result<()> {
     let values = values.iter().map(|v| Some((*v).to_string())).collect();
     let private = private::of(constants, values, record.statement.ends_with('…'))?;
     let lsn = wal::Sealer::new()?.append_with(record, Parts { private, subjects: None })?;
-    wal::flush(lsn);
+    wal::flush(lsn)?;
     NOTED.with(|n| {
         let mut n = n.borrow_mut();
         if n.0 != began {

@@ -7,7 +7,10 @@
 //! stays silent too long.
 #![allow(unsafe_code)] // ◆ background worker: signals, latch, transactions
 
+mod backlog;
 mod batch;
+pub mod heads;
+pub mod holds;
 mod open;
 mod partitions;
 pub mod retention;
@@ -16,18 +19,20 @@ mod settler;
 mod slot;
 mod store;
 
+pub use backlog::backlog;
 pub use batch::{versions as log_key_versions, Batch};
 pub use slot::{look as look_at_slot, Slot, NAME as SLOT};
 pub use store::{before_0_2, columns, spi, Cursor, Row};
 
 use super::wal;
+use crate::pg::gucs::Durability;
 use crate::pg::keys::root::not_preloaded;
 use crate::pg::sys::compat;
 use crate::pg::{error, gucs, shared, sys};
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::{check_for_interrupts, pg_sys};
-use settler::{After, Desk};
+use settler::{After, Desk, Life};
 use std::convert::Infallible;
 use std::ffi::{c_int, CStr, CString};
 use std::time::Duration;
@@ -89,14 +94,25 @@ pub fn health() -> Result<()> {
         return shut(format!("the log's worker has been silent for {} seconds", silent / 1_000_000), doctor);
     }
     if !shared::slot_ok() {
-        return shut("WAL that the log needs is not kept, or is gone".into(), doctor);
+        return shut(
+            "WAL that the log needs is not kept or is gone, or the log does not go on where it was".into(),
+            doctor,
+        );
     }
-    let backlog = wal::flushed().saturating_sub(shared::settled());
-    if backlog > gucs::backlog_limit() {
+    let backlog = backlog();
+    if backlog.bytes > gucs::backlog_limit() {
         let hint = "wait until the log's worker has caught up, or raise airlock.backlog_limit";
-        return shut(format!("the log's worker has {} MB of WAL still to read", backlog >> 20), hint);
+        return shut(format!("the log's worker has {} MB of WAL still to read", backlog.bytes >> 20), hint);
     }
-    Ok(())
+    if backlog.age > gucs::backlog_age() {
+        let hint = "wait until the log's worker has caught up, or raise airlock.backlog_age";
+        let seconds = backlog.age / 1_000_000;
+        return shut(format!("the log's worker has WAL still to read that is up to {seconds} seconds old"), hint);
+    }
+    match gucs::durability() {
+        Durability::Local => Ok(()),
+        Durability::Remote => super::replicated::possible(),
+    }
 }
 
 /// The worker's main function.
@@ -117,14 +133,15 @@ fn work() -> Result<Infallible> {
     let mut pause = 0;
     loop {
         wait(pause);
-        if let Some((position, slot)) = desk.idle() {
-            beat(position, slot);
+        desk.keep_head();
+        if let Some(life) = desk.idle() {
+            beat(life);
             pause = IDLE;
             continue;
         }
         let after = transaction(c"settling the read log", || desk.turn())?;
-        if let Some((position, slot)) = after.beat {
-            beat(position, slot);
+        if let Some(life) = after.beat {
+            beat(life);
         }
         if let Some(lsn) = after.advance {
             // its own transaction: only behind the commit that moved the cursor, which is flushed by now
@@ -142,8 +159,8 @@ fn work() -> Result<Infallible> {
     }
 }
 
-fn beat(position: u64, slot: bool) {
-    shared::beat(sys::now(), position, slot, wal::database_oid());
+fn beat(life: Life) {
+    shared::beat(sys::now(), life.position, life.as_of, life.slot, wal::database_oid());
 }
 
 /// Signals, database, settings. A database that does not exist is FATAL here, at each start.

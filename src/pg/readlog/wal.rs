@@ -6,6 +6,8 @@
 #![allow(unsafe_code)] // ◆ WAL insertion and xlogreader
 #![allow(ffi_unwind_calls)] // reason: compat's guarded call of LogLogicalMessage
 
+use super::replicated;
+use crate::pg::gucs::{self, Durability};
 use crate::pg::keys::{entropy, ring};
 use crate::pg::sys::compat;
 use crate::pure::error::{Error, Kind, Result};
@@ -102,13 +104,21 @@ fn writable() -> Result<()> {
     Err(Error::new(Kind::LogUnavailable, "the read record cannot be written").detail(reason))
 }
 
-/// Waits until WAL up to `lsn` is on disk: a group commit with whoever else commits now.
+/// Waits until WAL up to `lsn` is durable: on disk, in a group commit with whoever else commits now, and with
+/// `airlock.durability = remote` on a synchronous standby's disk too.
 ///
 /// Compiled to nothing under the cargo feature `no_flush`, the control build of the crash test, which must lose reads.
+///
+/// # Errors
+/// As [`replicated::wait`]; WAL is on the local disk then.
 #[cfg_attr(feature = "no_flush", allow(unused_variables))]
-pub fn flush(lsn: u64) {
+pub fn flush(lsn: u64) -> Result<()> {
     #[cfg(not(feature = "no_flush"))]
     flush_always(lsn);
+    match gucs::durability() {
+        Durability::Local => Ok(()),
+        Durability::Remote => replicated::wait(lsn),
+    }
 }
 
 /// As [`flush`], in the control build too: what the worker needs for its own order.

@@ -244,7 +244,8 @@ fn safely<T>(body: impl FnOnce() -> Result<T>) -> T {
     }
 }
 
-fn end_session(error: Error) -> ! {
+/// Ends the session; nothing that is held is sent.
+pub fn end_session(error: Error) -> ! {
     SHUT.with(|s| s.set(true));
     // SAFETY: FATAL does not return. Without a destination, neither this message nor what is held is sent.
     unsafe {

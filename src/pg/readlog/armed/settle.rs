@@ -4,7 +4,7 @@ use super::reads::{Ended, Read};
 use super::{with, State};
 use crate::pg::keys::entropy;
 use crate::pg::readlog::subjects::Collector;
-use crate::pg::readlog::wal;
+use crate::pg::readlog::{wal, wire};
 use crate::pg::shared;
 use crate::pure::error::Result;
 use crate::pure::record::{Outcome, Parts, Record, RecordKind};
@@ -46,8 +46,9 @@ pub fn settle(durable: bool) -> Result<()> {
         shared::outcome_written(outcome);
         wal::nudge(outcome);
     }
+    let mut waited = Ok(());
     if last > 0 && durable {
-        wal::flush(last);
+        waited = wal::flush(last);
     } else if last > 0 {
         shared::outcome_written(last);
         wal::nudge(last);
@@ -59,7 +60,8 @@ pub fn settle(durable: bool) -> Result<()> {
         s.wire.released();
         s.sweep();
     });
-    Ok(())
+    // written, and the answer must not leave: there is no other way to keep it back
+    waited.map_err(|error| wire::end_session(error))
 }
 
 impl State {

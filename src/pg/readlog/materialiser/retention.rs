@@ -1,7 +1,9 @@
 //! Erases what was kept for long enough: whole partitions, the oldest first, and a record in the chain that says so.
 
+use super::holds::Held;
 use super::partitions::{self, Partition};
-use super::store::spi;
+use super::store::{self, spi};
+use crate::pg::error::log;
 use crate::pg::sys;
 use crate::pg::sys::sql::{self, arg};
 use crate::pure::error::{Error, Kind, Result};
@@ -12,9 +14,45 @@ use crate::pure::seam::Place;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::Spi;
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 /// The partition of what is of no day.
 const FIRST: &str = "read_record_first";
+
+/// How often it is looked for what may be erased, but for each new day.
+const EVERY: Duration = Duration::from_secs(600);
+
+/// When it was last looked for what may be erased.
+#[derive(Default)]
+pub struct Eraser(Option<(i32, Instant)>);
+
+impl Eraser {
+    /// Whether it is time to look: at the start, on each new day, and now and then for what could not be erased.
+    pub fn due(&self) -> bool {
+        !super::before_0_2() && self.0.is_none_or(|(day, at)| day != sys::today() || at.elapsed() >= EVERY)
+    }
+
+    /// Erases what was kept long enough; what to say of it.
+    pub fn erase(&mut self) -> Result<Vec<String>> {
+        self.0 = Some((sys::today(), Instant::now()));
+        let mut said = Vec::new();
+        let Some(held) = Held::kept_so()? else { return Ok(said) };
+        for due in due(&held)? {
+            let place = match due.erased {
+                Some(Erased::Records { last, .. }) => store::last_place(last)?,
+                _ => None,
+            };
+            match due.erase()? {
+                Ok(()) => said.extend(due.with(place)),
+                Err(why) => {
+                    log(format!("pg_airlock: a partition of the log could not be erased: {why}"));
+                    break;
+                }
+            }
+        }
+        Ok(said)
+    }
+}
 
 /// A partition that may go, and what is to be said of it.
 pub struct Due {
@@ -27,8 +65,8 @@ pub struct Due {
     pub days: i32,
 }
 
-/// The periods of all sub-processors, by name.
-fn kept() -> Result<HashMap<String, Kept>> {
+/// The periods of all sub-processors, by name; none for those whose records are held.
+fn kept(held: &Held) -> Result<HashMap<String, Kept>> {
     let sql = "SELECT s.name, s.log_days, s.values_days, s.subjects_days FROM airlock_catalog.subprocessor s";
     Spi::connect(|client| {
         let mut found = HashMap::new();
@@ -41,15 +79,17 @@ fn kept() -> Result<HashMap<String, Kept>> {
                 (own, records) => own.or(records),
             };
             let kept = Kept { records, values: part(days(3)?), subjects: part(days(4)?) };
-            found.insert(row.get::<String>(1).map_err(spi)?.unwrap_or_default(), kept);
+            let name = row.get::<String>(1).map_err(spi)?.unwrap_or_default();
+            let kept = if held.all || held.subprocessors.contains(&name) { Kept::default() } else { kept };
+            found.insert(name, kept);
         }
         Ok(found)
     })
 }
 
 /// What may go today: of each table the oldest partitions up to the first that stays.
-pub fn due() -> Result<Vec<Due>> {
-    let (kept, today) = (kept()?, sys::today());
+fn due(held: &Held) -> Result<Vec<Due>> {
+    let (kept, today) = (kept(held)?, sys::today());
     if kept.values().all(|k| *k == Kept::default()) {
         return Ok(Vec::new());
     }

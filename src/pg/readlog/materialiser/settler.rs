@@ -1,9 +1,11 @@
 //! One turn of the worker: WAL since the cursor → rows, links and the moved cursor, in one transaction.
 
+use super::backlog::Warner;
 use super::batch::{self, Batch};
+use super::heads::{self, Keeper};
 use super::open::OpenReads;
 use super::partitions;
-use super::retention;
+use super::retention::Eraser;
 use super::rows;
 use super::slot::{self, Slot};
 use super::store::{self, Cursor, Row};
@@ -11,10 +13,11 @@ use crate::pg::error::log;
 use crate::pg::keys::ring;
 use crate::pg::readlog::wal;
 use crate::pg::sys::{self, scan};
+use crate::pg::{gucs, shared};
 use crate::pure::chain::link;
 use crate::pure::error::{Error, Kind, Result};
+use crate::pure::lag::Lag;
 use crate::pure::record::{self, Parts, Record, RecordKind, StatementId};
-use crate::pure::retention::Erased;
 use crate::pure::seam::{Place, Seam};
 use pgrx::spi::SpiClient;
 use pgrx::{pg_sys, Spi};
@@ -31,8 +34,6 @@ const STILL: Duration = Duration::from_secs(10);
 const SLOT: Duration = Duration::from_secs(5);
 /// After so long it is tried again to make a partition that could not be made.
 const AGAIN: Duration = Duration::from_secs(60);
-/// How often it is looked for what may be erased, but for each new day.
-const ERASE: Duration = Duration::from_secs(600);
 /// A log key older than this, in a log without a cursor, may be part of a restore that is still running …
 const FRESH: &str = "5 seconds";
 /// … so the worker keeps away from the log's table for so long.
@@ -41,11 +42,22 @@ const GRACE: Duration = Duration::from_secs(3);
 /// The active log key, and its version.
 type Keys = (u32, Rc<ring::LogKeys>);
 
+/// How far the worker is.
+#[derive(Clone, Copy)]
+pub struct Life {
+    /// The log is settled up to here …
+    pub position: u64,
+    /// … and so is all that was flushed at this time (µs since 2000).
+    pub as_of: i64,
+    /// Whether WAL behind the position is kept.
+    pub slot: bool,
+}
+
 /// What to do after the turn's transaction has committed.
 #[derive(Default)]
 pub struct After {
-    /// Whether to report life, and with which state of the slot.
-    pub beat: Option<(u64, bool)>,
+    /// The sign of life to give, if any.
+    pub beat: Option<Life>,
     /// Where the slot may be moved to.
     pub advance: Option<u64>,
     /// Whether to look for readers that are gone, by [`Desk::look`].
@@ -65,6 +77,8 @@ pub struct Settler {
     slot: bool,
     looked: Instant,
     news: Option<Seam>,
+    /// What the head file knows and the log does not, to be said with the news.
+    fork: Option<String>,
     /// The log has just begun, and its slot is still to be made.
     begins: bool,
     open: OpenReads,
@@ -72,8 +86,12 @@ pub struct Settler {
     day: Option<i32>,
     /// When partitions were made last, or could not be.
     tried: Instant,
-    /// When it was looked for what may be erased.
-    erased: (i32, Instant),
+    eraser: Eraser,
+    /// When the last record was written, and whether the table can hold one that says that there was none since.
+    spoke: (Instant, bool),
+    lag: Lag,
+    heads: Keeper,
+    warner: Warner,
 }
 
 /// The settler, or why there is none.
@@ -86,10 +104,23 @@ pub struct Desk {
 
 impl Desk {
     /// What can be done without a transaction: nothing new in WAL, and nothing else due. `None` when a turn is needed.
-    pub fn idle(&self) -> Option<(u64, bool)> {
-        let settler = self.settler.as_ref()?;
+    pub fn idle(&mut self) -> Option<Life> {
+        let settler = self.settler.as_mut()?;
+        // before WAL's end is looked at: all that was flushed at this time is settled then
+        let now = sys::now();
         let rest = wal::flushed() <= settler.position && settler.looked.elapsed() < SLOT && !settler.open.due();
-        (rest && settler.news.is_none() && !settler.begins).then_some((settler.position, settler.slot))
+        (rest && settler.news.is_none() && !settler.begins && !settler.silent_for_long()).then(|| Life {
+            position: settler.position,
+            as_of: settler.lag.caught_up(now),
+            slot: settler.slot,
+        })
+    }
+
+    /// Writes the log's head down outside, behind the commit that made it so.
+    pub fn keep_head(&mut self) {
+        if let Some(settler) = &mut self.settler {
+            settler.heads.keep();
+        }
     }
 
     /// Looks for readers that are gone, inside a transaction with a snapshot that sees the last turn.
@@ -141,15 +172,20 @@ impl Desk {
                 }
                 None => return waiting,
             };
-            if let Some(gap) = cursor.misfit(&keys.1 .1) {
-                if matches!(news, Some(Seam::Begins | Seam::Restored(_) | Seam::Missing(_))) {
-                    // the new cursor row must not be there without the record that says so
-                    return Err(Error::new(Kind::State, "the read log cannot begin here").detail(gap));
-                }
-                self.say(format!("the read log has a gap, scoped reads are refused: {gap}; see airlock.doctor()"));
-                return Ok(After { beat: Some((cursor.lsn, false)), ..After::default() });
+            let begins = matches!(news, Some(Seam::Begins | Seam::Restored(_) | Seam::Missing(_)));
+            let misfit = cursor.misfit(&keys.1 .1);
+            if let (Some(gap), true) = (&misfit, begins) {
+                // the new cursor row must not be there without the record that says so
+                return Err(Error::new(Kind::State, "the read log cannot begin here").detail(gap));
             }
-            self.settler = Some(Settler::resume(table, cursor, news)?);
+            let fork = heads::fork(&keys.1 .1, cursor.last_id)?;
+            // a log that begins, or whose gap was accepted, says what the head file knows; any other waits for an administrator
+            if let Some(gap) = misfit.or(fork.clone().filter(|_| !begins)) {
+                self.say(format!("the read log has a gap, scoped reads are refused: {gap}; see airlock.doctor()"));
+                let life = Life { position: cursor.lsn, as_of: shared::settled_as_of(), slot: false };
+                return Ok(After { beat: Some(life), ..After::default() });
+            }
+            self.settler = Some(Settler::resume(table, cursor, news, fork)?);
             self.said.clear();
         }
         match &mut self.settler {
@@ -208,7 +244,7 @@ impl Settler {
         Ok((cursor.sealed(&keys.1 .1), seam))
     }
 
-    fn resume(table: pg_sys::Oid, cursor: Cursor, news: Option<Seam>) -> Result<Settler> {
+    fn resume(table: pg_sys::Oid, cursor: Cursor, news: Option<Seam>, fork: Option<String>) -> Result<Settler> {
         let begun = !matches!(news, Some(Seam::Begins | Seam::Restored(_) | Seam::Missing(_)));
         if begun {
             slot::ensure()?;
@@ -227,11 +263,22 @@ impl Settler {
             open,
             day: None,
             tried: looked,
-            erased: (i32::MIN, looked),
+            eraser: Eraser::default(),
+            spoke: (looked, !store::before_0_2()),
+            // what lay in WAL when the server was started is as old as the server, for all we know
+            lag: Lag::new(match shared::settled_as_of() {
+                0 => sys::now(),
+                as_of => as_of,
+            }),
+            heads: Keeper::default(),
+            warner: Warner::default(),
+            fork,
         })
     }
 
     fn settle(&mut self, keys: &Keys) -> Result<After> {
+        let now = sys::now();
+        self.lag.note(wal::flushed(), now);
         let mut batch = match wal::flushed() > self.position {
             true => Batch::read(self.position)?,
             false => Batch { end: self.position, complete: true, ..Batch::default() },
@@ -244,6 +291,8 @@ impl Settler {
         if let Some(news) = news {
             records.push((own(news.kind(), news.detail(place())), Parts::default()));
         }
+        let fork = self.fork.take().map(|text| own(RecordKind::Finding, text));
+        records.extend(fork.map(|record| (record, Parts::default())));
         records.append(&mut batch.records);
         records.extend(finding.map(|(kind, text)| (own(kind, text), Parts::default())));
         records.iter().for_each(|(r, _)| self.open.note(r));
@@ -252,11 +301,15 @@ impl Settler {
             killed.iter().for_each(|r| self.open.note(r));
             records.extend(killed.into_iter().map(|record| (record, Parts::default())));
         }
-        let erased = match batch.complete && !begins && self.retention_due() {
-            true => self.erase()?,
+        let erased = match batch.complete && !begins && self.eraser.due() {
+            true => self.eraser.erase()?,
             false => Vec::new(),
         };
         records.extend(erased.into_iter().map(|text| (own(RecordKind::Configuration, text), Parts::default())));
+        if records.is_empty() && batch.complete && self.silent_for_long() {
+            let text = format!("nothing to record; WAL is read up to {}", wal::show(batch.end));
+            records.push((own(RecordKind::Heartbeat, text), Parts::default()));
+        }
         let mut force = false;
         if !begins && (self.looked.elapsed() >= SLOT || !self.slot) {
             force = self.look_at_slot()?;
@@ -270,7 +323,9 @@ impl Settler {
             advance = Some(self.cursor.lsn);
             self.save(keys, records)?;
         }
-        let (beat, more) = (Some((self.position, self.slot)), begins || !batch.complete);
+        let life = Life { position: self.position, as_of: self.lag.read(self.position), slot: self.slot };
+        self.warner.look(life.position, life.as_of);
+        let (beat, more) = (Some(life), begins || !batch.complete);
         Ok(After { beat, advance, look: batch.complete && self.open.due(), more, waiting: false })
     }
 
@@ -295,9 +350,19 @@ impl Settler {
             rows::insert(client, rows, day, (keys.0, &keys.1))?;
             next.replace(client, chain, &self.cursor)
         })?;
+        if id > self.cursor.last_id {
+            self.spoke = (Instant::now(), !store::before_0_2());
+        }
+        self.heads.note(chain, id, hash, next.system, next.timeline, sys::now());
         self.cursor = next.sealed(chain);
         self.moved = Instant::now();
         Ok(())
+    }
+
+    /// Whether it is time to say that there is nothing to say.
+    fn silent_for_long(&self) -> bool {
+        let (spoke, can) = self.spoke;
+        can && gucs::heartbeat().is_some_and(|s| spoke.elapsed() >= Duration::from_secs(s))
     }
 
     /// The day to settle under; `None` with the objects of 0.1.0.
@@ -314,33 +379,6 @@ impl Settler {
         rows::lock_partitions(client, &partitions::of_day(day)?)?;
         self.day = Some(day);
         Ok(Some(day))
-    }
-
-    /// Whether it is time to look for what was kept long enough: at the start, on each new day, and now and then for what
-    /// could not be erased.
-    fn retention_due(&self) -> bool {
-        let (day, at) = self.erased;
-        !store::before_0_2() && (day != sys::today() || at.elapsed() >= ERASE)
-    }
-
-    /// Erases what was kept long enough; what to say of it.
-    fn erase(&mut self) -> Result<Vec<String>> {
-        self.erased = (sys::today(), Instant::now());
-        let mut said = Vec::new();
-        for due in retention::due()? {
-            let place = match due.erased {
-                Some(Erased::Records { last, .. }) => store::last_place(last)?,
-                _ => None,
-            };
-            match due.erase()? {
-                Ok(()) => said.extend(due.with(place)),
-                Err(why) => {
-                    log(format!("pg_airlock: a partition of the log could not be erased: {why}"));
-                    break;
-                }
-            }
-        }
-        Ok(said)
     }
 
     fn try_partitions(&mut self, last: Option<i32>) -> Result<i32> {
