@@ -125,6 +125,56 @@ fn a_backlog_over_its_limit_shuts_the_gate_for_subprocessors_alone() {
     assert_eq!(cluster.sql("clerk", "SELECT count(*) FROM public.customers").value(), "100", "others read on");
     signal("CONT", &[frozen]);
     eventually("the gate opens again", || acme.query(READ).error.is_none().then_some(()));
+    assert!(cluster.log().contains("over 80 % of airlock.backlog_limit"), "it is said before reads are refused");
+}
+
+#[test]
+fn a_backlog_that_is_too_old_shuts_the_gate_for_subprocessors_alone() {
+    let mut cluster = fixture::stopped();
+    cluster.set("airlock.backlog_age", "2s");
+    cluster.set("airlock.max_silence", "1d");
+    cluster.start();
+    fixture::open(&cluster);
+    let mut acme = cluster.connect_as("acme", "old");
+    let frozen = worker(&cluster);
+    signal("STOP", &[frozen]);
+    let error = eventually("scoped reads are refused", || {
+        let answer = acme.query(READ);
+        assert!(answer.received == 0 || answer.error.is_none(), "{answer:?}");
+        answer.error
+    });
+    assert_eq!(error.code(), "AL005");
+    assert!(error.get('D').contains("seconds old") && error.get('H').contains("airlock.backlog_age"), "{error:?}");
+    let sql = "SELECT severity FROM airlock.doctor() WHERE \"check\" = 'backlog'";
+    assert_eq!(cluster.admin(sql).value(), "error");
+    assert_eq!(cluster.sql("clerk", "SELECT count(*) FROM public.customers").value(), "100", "others read on");
+    signal("CONT", &[frozen]);
+    eventually("the gate opens again", || acme.query(READ).error.is_none().then_some(()));
+}
+
+#[test]
+fn a_silent_log_says_so_now_and_then_and_keeps_no_wal() {
+    let mut cluster = fixture::stopped();
+    cluster.set("airlock.heartbeat", "1s");
+    cluster.start();
+    fixture::open(&cluster);
+    reads(&cluster, "before", 1);
+    all_settled(&cluster);
+    let beats = || {
+        let sql = "SELECT count(*) FROM airlock_catalog.read_record WHERE kind = 'heartbeat' AND detail LIKE 'nothing to record; WAL is read up to %'";
+        cluster.admin(sql).value().parse::<i64>().unwrap()
+    };
+    let begin = beats();
+    let slot = "SELECT restart_lsn - '0/0' FROM pg_replication_slots WHERE slot_name = 'pg_airlock'";
+    let before = cluster.admin(slot).value().parse::<i64>().unwrap();
+    eventually("heartbeats", || (beats() >= begin + 3).then_some(()));
+    assert!(cluster.admin(slot).value().parse::<i64>().unwrap() > before, "WAL is let go of");
+    assert_eq!(cluster.admin("SELECT count(*) FROM airlock.access_log WHERE statement = ''").value(), "0");
+    assert!(fixture::verify(&mut cluster.connect("postgres")).0);
+    cluster.set("airlock.heartbeat", "0");
+    cluster.admin("SELECT pg_reload_conf()");
+    reads(&cluster, "after", 1);
+    all_settled(&cluster);
 }
 
 #[test]

@@ -200,3 +200,53 @@ fn parts_go_before_their_records_and_nobody_is_missed() {
     drained(&cluster);
     assert_eq!(verify(&mut cluster.connect("postgres")), (true, None, String::new()));
 }
+
+#[test]
+fn a_hold_keeps_what_is_due_until_it_is_released() {
+    for whose in ["", ", subprocessor => 'acme'"] {
+        let cluster = running();
+        for (call, code) in [("' '", "22023"), ("'x', 'nobody'", "42704")] {
+            assert_eq!(cluster.admin_error(&format!("SELECT airlock.hold_log({call})")).code(), code, "{call}");
+        }
+        assert!(["42501", "AL007"].contains(&cluster.sql("acme", "SELECT airlock.hold_log('x')").code()));
+        reads(&cluster, "old", "acme", "acme.customers", 2);
+        settled(&cluster, "old", 2);
+        for name in ["acme", "globex"] {
+            cluster.admin(&format!("SELECT airlock.set_log_retention('{name}', 30)"));
+        }
+        let hold = cluster.admin(&format!("SELECT airlock.hold_log('case 7'{whose})")).value();
+        let other = cluster.admin("SELECT airlock.hold_log('case 8', 'globex')").value();
+        age(&cluster, 100);
+        reads(&cluster, "new", "acme", "acme.customers", 1);
+        drained(&cluster);
+        assert_eq!(erased(&cluster), Vec::<String>::new());
+        assert_eq!(
+            cluster.admin("SELECT count(*) FROM airlock.access_log WHERE application_name = 'old'").value(),
+            "2"
+        );
+        // an epoch is what who_saw() answers by
+        cluster.admin("SELECT airlock.rotate_subject_key()");
+        let error = cluster.admin_error("SELECT airlock.destroy_subject_key(1)");
+        assert!(error.code() == "55000" && error.get('H').contains("log_holds"), "{error:?}");
+        let holds =
+            cluster.admin("SELECT subprocessor, reason, held_by, released_at FROM airlock.log_holds ORDER BY id").rows;
+        let name = (!whose.is_empty()).then(|| "acme".to_string());
+        assert_eq!(holds[0], [name, Some("case 7".into()), Some("postgres".into()), None]);
+        cluster.admin(&format!("SELECT airlock.release_log_hold({hold}, 'settled out of court')"));
+        for (call, code) in
+            [(format!("{hold}, 'again'"), "55000"), ("99, 'x'".into(), "42704"), (format!("{other}, ''"), "22023")]
+        {
+            assert_eq!(cluster.admin_error(&format!("SELECT airlock.release_log_hold({call})")).code(), code, "{call}");
+        }
+        cluster.admin(&format!("SELECT airlock.release_log_hold({other}, 'too')"));
+        let pid = worker(&cluster);
+        cluster.admin(&format!("SELECT pg_terminate_backend({pid})"));
+        eventually("the day is erased", || (!erased(&cluster).is_empty()).then_some(()));
+        cluster.admin("SELECT airlock.destroy_subject_key(1)");
+        let said = cluster.admin("SELECT what FROM airlock.audit_log WHERE what LIKE '%hold%' ORDER BY id").first();
+        assert!(said.iter().any(|what| what.contains("reason: settled out of court")), "{said:?}");
+        fixture::open(&cluster);
+        drained(&cluster);
+        assert_eq!(verify(&mut cluster.connect("postgres")), (true, None, String::new()));
+    }
+}

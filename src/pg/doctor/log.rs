@@ -169,7 +169,7 @@ fn worker(report: &mut Report) -> Result<bool> {
             gucs::backlog_age() / 1_000_000
         );
         let fix = "wait, or raise airlock.backlog_limit or airlock.backlog_age and reload";
-        match backlog.percent() > 100 {
+        match backlog.over() {
             true => report.error("backlog", NAME, message, fix),
             false => report.warning("backlog", NAME, message, fix),
         }

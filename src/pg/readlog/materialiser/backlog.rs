@@ -29,6 +29,11 @@ fn of(settled: u64, as_of: i64) -> Backlog {
 }
 
 impl Backlog {
+    /// Whether it is over the limit.
+    pub fn over(self) -> bool {
+        self.bytes > gucs::backlog_limit() || self.age > gucs::backlog_age()
+    }
+
     /// How near it is to the limit at which scoped reads are refused, in percent.
     pub fn percent(self) -> u64 {
         let bytes = self.bytes.saturating_mul(100) / gucs::backlog_limit().max(1);

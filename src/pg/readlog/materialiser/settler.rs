@@ -278,6 +278,7 @@ impl Settler {
 
     fn settle(&mut self, keys: &Keys) -> Result<After> {
         let now = sys::now();
+        self.warner.look(self.position, self.lag.read(self.position));
         self.lag.note(wal::flushed(), now);
         let mut batch = match wal::flushed() > self.position {
             true => Batch::read(self.position)?,
@@ -324,7 +325,6 @@ impl Settler {
             self.save(keys, records)?;
         }
         let life = Life { position: self.position, as_of: self.lag.read(self.position), slot: self.slot };
-        self.warner.look(life.position, life.as_of);
         let (beat, more) = (Some(life), begins || !batch.complete);
         Ok(After { beat, advance, look: batch.complete && self.open.due(), more, waiting: false })
     }

@@ -1,0 +1,189 @@
+//! The log's head, kept outside: a log that was rewritten or set back to an earlier moment knows less than the head does. Where
+//! the worker keeps it (`airlock.head_file`), reads are refused until an administrator accepts the gap, and the log says so.
+
+use crate::cluster::Cluster;
+use crate::fixture::{self, drained, running, settled, verify, VISIBLE};
+use crate::process::eventually;
+use std::fs;
+
+const READ: &str = "SELECT id FROM acme.customers";
+
+fn reads(cluster: &Cluster, name: &str, count: usize) {
+    let mut conn = cluster.connect_as("acme", name);
+    for _ in 0..count {
+        assert_eq!(conn.query(READ).ok().received, VISIBLE);
+    }
+    settled(cluster, name, count);
+    drained(cluster);
+}
+
+fn last_id(cluster: &Cluster) -> i64 {
+    cluster.admin("SELECT max(id) FROM airlock_catalog.read_record").value().parse().unwrap()
+}
+
+/// `verify_head()`: ok (empty for NULL), message.
+fn check(cluster: &Cluster, head: &str) -> (String, String) {
+    let answer = cluster.admin(&format!("SELECT ok::text, message FROM airlock.verify_head('{head}')"));
+    let row = &answer.rows[0];
+    (row[0].clone().unwrap_or_default(), row[1].clone().unwrap_or_default())
+}
+
+/// Waits until the file has the head of the last record.
+fn kept(cluster: &Cluster, file: &std::path::Path) -> String {
+    eventually("the head is kept", || {
+        let text = fs::read_to_string(file).ok()?;
+        let id: i64 = text.split(':').nth(4)?.parse().ok()?;
+        (id >= last_id(cluster)).then_some(text)
+    })
+}
+
+#[test]
+fn a_head_tells_later_whether_the_log_still_contains_it() {
+    let cluster = running();
+    reads(&cluster, "one", 3);
+    let head = cluster.admin("SELECT head FROM airlock.log_head()").value();
+    let same = "SELECT h.id = r.id AND h.hash = r.hash FROM airlock.log_head() h, airlock_catalog.read_record r ORDER BY r.id DESC LIMIT 1";
+    assert_eq!(cluster.admin(same).value(), "t");
+    reads(&cluster, "two", 2);
+    let (ok, message) = check(&cluster, &head);
+    assert!(ok == "true" && message.contains("is whole up to record") && message.contains("of the head"), "{message}");
+    // who may
+    cluster.admin("CREATE ROLE auditor LOGIN; GRANT airlock_auditor TO auditor");
+    assert_eq!(cluster.sql("auditor", &format!("SELECT ok FROM airlock.verify_head('{head}')")).value(), "t");
+    assert_eq!(cluster.sql("auditor", "SELECT head FROM airlock.log_head()").ok().received, 1);
+    for user in ["acme", "clerk"] {
+        assert!(
+            ["42501", "AL007"].contains(&cluster.sql(user, "SELECT head FROM airlock.log_head()").code()),
+            "{user}"
+        );
+    }
+    // what is no head, and one of another log
+    for (text, code) in [("", "22P02"), ("airlock-head:1:2", "22P02")] {
+        assert_eq!(cluster.admin_error(&format!("SELECT * FROM airlock.verify_head('{text}')")).code(), code, "{text}");
+    }
+    let other = head.replacen(":1:", ":1:1", 1);
+    assert_eq!(cluster.admin_error(&format!("SELECT * FROM airlock.verify_head('{other}')")).code(), "AL003");
+    // a log that ends before it, and one whose record is another
+    let mut admin = cluster.connect("postgres");
+    let last = last_id(&cluster);
+    let head = cluster.admin("SELECT head FROM airlock.log_head()").value();
+    for (change, said) in [
+        (
+            format!("DELETE FROM airlock_catalog.read_record WHERE id = {last}"),
+            format!("record {last} is missing in this log"),
+        ),
+        (
+            format!("UPDATE airlock_catalog.read_record SET hash = sha256('x') WHERE id = {last}"),
+            format!("record {last} is another in this log"),
+        ),
+        (
+            format!("UPDATE airlock_catalog.log_cursor SET last_id = {last} - 3"),
+            format!("records {} to {last} are not in this log", last - 2),
+        ),
+        ("UPDATE airlock_catalog.read_record SET rows_sent = 1 WHERE id = 2".into(), "record 2".into()),
+    ] {
+        admin.query("BEGIN").ok();
+        admin.query(&change).ok();
+        let answer = admin.query(&format!("SELECT ok, message FROM airlock.verify_head('{head}')")).ok();
+        admin.query("ROLLBACK").ok();
+        let message = answer.rows[0][1].clone().unwrap();
+        assert!(answer.rows[0][0].as_deref() == Some("f") && message.contains(&said), "{change}: {message}");
+    }
+    assert_eq!(check(&cluster, &head).0, "true");
+    assert_eq!(cluster.admin_error("SELECT airlock.accept_log_gap('why not')").code(), "55000");
+}
+
+/// A server that comes back as it was before its last reads: the log verifies, for it is whole. The head file knows better.
+#[test]
+fn attack_a_server_set_back_to_an_earlier_moment() {
+    let mut first = fixture::stopped();
+    let file = first.dir.join("head");
+    first.set("airlock.head_file", &file.display().to_string());
+    first.start();
+    fixture::open(&first);
+    reads(&first, "early", 2);
+    kept(&first, &file);
+    first.stop();
+    let mut back = first.copy(first.postgres.clone());
+    first.start();
+    fixture::open(&first);
+    reads(&first, "lost", 3);
+    let head = kept(&first, &file);
+    let last = last_id(&first);
+    first.stop();
+
+    back.start();
+    let error = eventually("scoped reads are refused", || {
+        back.sql("acme", READ).error.filter(|e| !e.get('D').contains("settled anything"))
+    });
+    assert!(error.code() == "AL005" && error.get('D').contains("does not go on where it was"), "{error:?}");
+    assert_eq!(back.sql("clerk", "SELECT count(*) FROM public.customers").value(), "100");
+    let (ok, _, message) = verify(&mut back.connect("postgres"));
+    assert!(ok, "control: by itself the log is whole: {message}");
+    assert_eq!(check(&back, &head).0, "false");
+    let doctor = "SELECT message, fix FROM airlock.doctor() WHERE \"check\" = 'gap'";
+    let said = back.admin(doctor).everything();
+    assert!(said.contains("not in this log") && said.contains("airlock.accept_log_gap("), "{said}");
+    // by whom, and why
+    assert_eq!(back.admin_error("SELECT airlock.accept_log_gap(' ')").code(), "22023");
+    assert!(["42501", "AL007"].contains(&back.sql("acme", "SELECT airlock.accept_log_gap('x')").code()));
+    back.admin("BEGIN; SELECT airlock.accept_log_gap('no, wait'); ROLLBACK");
+    assert_eq!(back.sql("acme", READ).code(), "AL005", "taken back");
+    back.admin("SELECT airlock.accept_log_gap('restored after the fire')");
+    fixture::open(&back);
+    reads(&back, "after", 1);
+    let (ok, bad, message) = verify(&mut back.connect("postgres"));
+    assert!(!ok && bad.is_some() && message.contains("records before this one may be missing"), "{message}");
+    let finding = back
+        .admin("SELECT detail FROM airlock_catalog.read_record WHERE kind = 'finding' AND detail LIKE '%head file%'")
+        .value();
+    assert!(finding.contains(&format!("to {last} are not in this log")), "{finding}");
+    let why = back
+        .admin("SELECT what FROM airlock.audit_log WHERE what LIKE 'accept_log_gap%' ORDER BY id DESC LIMIT 1")
+        .value();
+    assert!(why.contains("reason: restored after the fire") && why.contains("not in this log"), "{why}");
+    // from now on the file is this log's, over a restart too
+    kept(&back, &file);
+    back.restart();
+    fixture::open(&back);
+    assert_eq!(back.sql("acme", READ).ok().received, VISIBLE);
+}
+
+#[test]
+fn a_head_file_that_is_not_this_logs_shuts_the_gate_and_one_that_cannot_be_written_does_not() {
+    let mut cluster = fixture::stopped();
+    let file = cluster.dir.join("head");
+    cluster.set("airlock.head_file", &file.display().to_string());
+    cluster.start();
+    fixture::open(&cluster);
+    reads(&cluster, "early", 1);
+    let head = kept(&cluster, &file);
+    cluster.stop();
+    fs::write(&file, head.replacen(":1:", ":1:1", 1)).unwrap();
+    cluster.start();
+    let doctor = |cluster: &Cluster, check: &str| {
+        cluster.admin(&format!("SELECT message FROM airlock.doctor() WHERE \"check\" = '{check}'")).first().concat()
+    };
+    eventually("doctor names the file", || {
+        doctor(&cluster, "gap").contains("this head is not one of this log").then_some(())
+    });
+    assert_eq!(cluster.sql("acme", READ).code(), "AL005");
+    // put back, the log goes on by itself
+    fs::write(&file, head).unwrap();
+    fixture::open(&cluster);
+    assert_eq!(doctor(&cluster, "gap"), "");
+    assert!(verify(&mut cluster.connect("postgres")).0);
+    // elsewhere, where it cannot be written
+    cluster.set("airlock.head_file", "/proc/head");
+    cluster.admin("SELECT pg_reload_conf()");
+    reads(&cluster, "goes on", 1);
+    eventually("doctor says so", || doctor(&cluster, "head file").contains("not kept in \"/proc/head\"").then_some(()));
+    eventually("the server log says why", || {
+        cluster.log().contains("the head file \"/proc/head\" cannot be written").then_some(())
+    });
+    cluster.set("airlock.head_file", &cluster.data().join("head").display().to_string());
+    cluster.admin("SELECT pg_reload_conf()");
+    eventually("doctor names the place", || {
+        doctor(&cluster, "head file").contains("lies in the data directory").then_some(())
+    });
+}
