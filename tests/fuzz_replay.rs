@@ -6,7 +6,8 @@
 mod targets;
 
 use pg_airlock::pure::envelope::{self, CarrierKey, Sealing};
-use pg_airlock::pure::keyring::{self, LogKey, RootKey, Secret, SubjectKey, Use, Wrapping};
+use pg_airlock::pure::head::Head;
+use pg_airlock::pure::keyring::{self, ChainKey, LogKey, RootKey, Secret, SubjectKey, Use, Wrapping};
 use pg_airlock::pure::plaintext::{encode, is_padded, PlainType, Value};
 use pg_airlock::pure::record::private::{self, Private};
 use pg_airlock::pure::record::{self, Parts, Record, RecordKind, StatementId};
@@ -76,7 +77,12 @@ fn the_corpus_holds_what_opens() {
     opens("private_part", &|data| Private::decode(data).is_ok());
     let of = record::hash(&targets::private().encode());
     opens("private_part", &|data| private::open(&targets::private_key(), data, &of).is_ok());
+    opens("head", &|data| std::str::from_utf8(data).is_ok_and(|t| Head::open(&head_key(), t).is_ok()));
     opens("payload", &|data| record::open(&LogKey::derive(&Secret::new([9; 32])), data, 16_384, 42).is_ok());
+}
+
+fn head_key() -> ChainKey {
+    ChainKey::derive(&Secret::new([1; 32]))
 }
 
 const WRAPPING: Wrapping = Wrapping { usage: Use::Seal, key_uuid: [5; 16], version: 1, root_generation: 1 };
@@ -130,6 +136,11 @@ fn write_corpus() {
     write("wrapped_key", "wrapped", &wrapped);
     write("wrapped_key", "longer", [&wrapped[..], &[0]].concat());
     write("wrapped_key", "other_version", [&[2], &wrapped[1..]].concat());
+    let head = Head { system: u64::MAX, timeline: 2, id: 900, at: -1, hash: [0xab; 32] };
+    write("head", "line", head.text(&head_key()) + "\n");
+    write("head", "first", Head { id: 0, at: 0, hash: [0; 32], ..head.clone() }.text(&head_key()));
+    write("head", "another_key", head.text(&ChainKey::derive(&Secret::new([2; 32]))));
+    write("head", "cut", &head.text(&head_key())[..100]);
     write("root_key", "raw", [7; 32]);
     write("root_key", "hex", "07".repeat(32) + "\n");
     write("root_key", "base64", "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=\n");

@@ -93,13 +93,42 @@ static int faulty(int fd, const char *fault)
 	return access(flag, F_OK) == 0;
 }
 
+/* the same for the tablespace of the log, $LOG_DIR: full while "logfull" is there */
+static int log_full(int fd)
+{
+	char link[64], target[4096], flag[4200];
+	const char *dir = getenv("POWER_DIR"), *log = getenv("LOG_DIR");
+	ssize_t length;
+
+	if (dir == NULL || log == NULL)
+		return 0;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	length = readlink(link, target, sizeof(target) - 1);
+	if (length < 0)
+		return 0;
+	target[length] = 0;
+	snprintf(flag, sizeof(flag), "%s/logfull", dir);
+	return strncmp(target, log, strlen(log)) == 0 && access(flag, F_OK) == 0;
+}
+
+int posix_fallocate(int fd, off_t offset, off_t length)
+{
+	static int (*next) (int, off_t, off_t);
+
+	if (next == NULL)
+		next = (int (*) (int, off_t, off_t)) dlsym(RTLD_NEXT, "posix_fallocate");
+	return log_full(fd) ? ENOSPC : next(fd, offset, length);
+}
+
+int posix_fallocate64(int fd, off_t offset, off_t length) __attribute__((alias("posix_fallocate")));
+
 ssize_t pwrite(int fd, const void *bytes, size_t length, off_t offset)
 {
 	static pwrite_type next;
 
 	if (next == NULL)
 		next = (pwrite_type) dlsym(RTLD_NEXT, "pwrite");
-	if (faulty(fd, "full"))
+	if (faulty(fd, "full") || log_full(fd))
 	{
 		errno = ENOSPC;
 		return -1;
@@ -119,6 +148,11 @@ ssize_t pwritev(int fd, const struct iovec *pieces, int count, off_t offset)
 		next = (pwritev_type) dlsym(RTLD_NEXT, "pwritev");
 	for (int i = 0; i < count; i++)
 		length += pieces[i].iov_len;
+	if (log_full(fd))
+	{
+		errno = ENOSPC;
+		return -1;
+	}
 	keep(fd, length, offset);
 	return next(fd, pieces, count, offset);
 }

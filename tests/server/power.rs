@@ -113,3 +113,49 @@ fn a_full_disk_and_a_failing_sync_let_nothing_out_that_is_not_recorded() {
         assert!(received > clients, "{fault}: too few reads to mean anything: {received}");
     }
 }
+
+/// The log in a tablespace of its own, as docs/operations.md says, and that is full: reads go on until the worker has been
+/// silent too long, then they are refused, for sub-processors alone; with space again each is in the log, once.
+#[test]
+fn a_full_log_tablespace_shuts_the_gate_and_loses_nothing() {
+    let mut cluster = on_that_disk(Postgres::main());
+    let place = cluster.dir.join("log_space");
+    fs::create_dir(&place).expect("create the tablespace's directory");
+    give(&place, 0o700);
+    cluster.environment.push(("LOG_DIR".into(), place.display().to_string()));
+    cluster.set("airlock.max_silence", "3s");
+    cluster.start();
+    fixture::open(&cluster);
+    cluster.admin(&format!("CREATE TABLESPACE logs LOCATION '{}'", place.display()));
+    for table in ["read_record", "read_private", "read_subject"] {
+        cluster.admin(&format!("ALTER TABLE airlock_catalog.{table} SET TABLESPACE logs"));
+    }
+    let partitions = "SELECT format('ALTER TABLE %s SET TABLESPACE logs', inhrelid::regclass) FROM pg_inherits WHERE inhparent IN
+        ('airlock_catalog.read_record'::regclass, 'airlock_catalog.read_private'::regclass, 'airlock_catalog.read_subject'::regclass)";
+    cluster.admin(partitions).first().iter().for_each(|sql| drop(cluster.admin(sql)));
+    let flag = cluster.dir.join("kept").join("logfull");
+    fs::write(&flag, "").expect("set the fault");
+    let mut acme = cluster.connect_as("acme", "full");
+    let mut passed = 0;
+    eventually("scoped reads are refused", || {
+        for _ in 0..100 {
+            let answer = acme.query("SELECT id FROM acme.customers");
+            match answer.code() {
+                "" => passed += 1,
+                code => {
+                    assert_eq!((code, answer.received), ("AL005", 0), "{answer:?}");
+                    return Some(());
+                }
+            }
+        }
+        None
+    });
+    assert!(cluster.log().contains("No space left on device"), "control: the tablespace was full");
+    assert_eq!(cluster.sql("clerk", "SELECT count(*) FROM public.customers").value(), "100", "others read on");
+    fs::remove_file(&flag).expect("mend the fault");
+    fixture::open(&cluster);
+    fixture::settled(&cluster, "full", passed);
+    fixture::drained(&cluster);
+    let (ok, bad, message) = fixture::verify(&mut cluster.connect("postgres"));
+    assert!(ok, "{message} at {bad:?}");
+}
