@@ -9,10 +9,12 @@
 
 mod args;
 pub mod calendar;
+pub mod clamp;
 pub mod keyed;
 pub mod literal;
 mod number;
 mod properties;
+pub mod round;
 pub mod text;
 pub mod value;
 

@@ -126,13 +126,13 @@ pub fn bucket_numeric(value: &str, step: &Step) -> String {
 }
 
 /// Leading zeros that a value gets: the digits of the longest step, and one for a carry.
-const ROOM: usize = STEP_DIGITS as usize + 2;
+pub(super) const ROOM: usize = STEP_DIGITS as usize + 2;
 
 /// Digits PostgreSQL's `numeric` holds before the point.
 const NUMERIC_DIGITS: usize = 131_072;
 
 /// A digit string as PostgreSQL prints a numeric of that scale, clamped to the type's range.
-fn printed(mut digits: Vec<u8>, negative: bool, scale: usize) -> String {
+pub(super) fn printed(mut digits: Vec<u8>, negative: bool, scale: usize) -> String {
     let mut point = digits.len() - scale;
     let mut zeros = digits[..point - 1].iter().take_while(|digit| **digit == b'0').count();
     if point - zeros > NUMERIC_DIGITS {
@@ -206,7 +206,7 @@ fn subtract(digits: &mut [u8], mut number: u64) {
 }
 
 /// Adds a number to a digit string with room for the carry, in place.
-fn add(digits: &mut [u8], number: u64) {
+pub(super) fn add(digits: &mut [u8], number: u64) {
     let mut carry = number;
     for digit in digits.iter_mut().rev() {
         if carry == 0 {
