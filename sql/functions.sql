@@ -130,6 +130,50 @@ CREATE FUNCTION airlock.mask_bucket(value real, step numeric) RETURNS real
   IMMUTABLE STRICT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_bucket';
 CREATE FUNCTION airlock.mask_bucket(value double precision, step numeric) RETURNS double precision
   IMMUTABLE STRICT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_bucket';
+CREATE FUNCTION airlock.mask_email(value text, show text DEFAULT 'domain') RETURNS text
+  IMMUTABLE STRICT PARALLEL SAFE COST 8 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_email';
+CREATE FUNCTION airlock.mask_phone(value text, country boolean DEFAULT true, "right" integer DEFAULT 2) RETURNS text
+  IMMUTABLE STRICT PARALLEL SAFE COST 8 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_phone';
+CREATE FUNCTION airlock.mask_card(value text, bin integer DEFAULT 0, "right" integer DEFAULT 4) RETURNS text
+  IMMUTABLE STRICT PARALLEL SAFE COST 8 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_card';
+CREATE FUNCTION airlock.mask_iban(value text, "right" integer DEFAULT 0) RETURNS text
+  IMMUTABLE STRICT PARALLEL SAFE COST 8 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_iban';
+CREATE FUNCTION airlock.mask_url(value text, path boolean DEFAULT false) RETURNS text
+  IMMUTABLE STRICT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_url';
+CREATE FUNCTION airlock.mask_regex(value text, pattern text, replace text) RETURNS text
+  IMMUTABLE STRICT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_regex';
+CREATE FUNCTION airlock.mask_json(value jsonb, keep text[]) RETURNS jsonb
+  IMMUTABLE STRICT PARALLEL SAFE COST 250 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_json';
+CREATE FUNCTION airlock.mask_round_sig(value smallint, digits integer DEFAULT 1) RETURNS smallint
+  IMMUTABLE STRICT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_round_sig';
+CREATE FUNCTION airlock.mask_round_sig(value integer, digits integer DEFAULT 1) RETURNS integer
+  IMMUTABLE STRICT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_round_sig';
+CREATE FUNCTION airlock.mask_round_sig(value bigint, digits integer DEFAULT 1) RETURNS bigint
+  IMMUTABLE STRICT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_round_sig';
+CREATE FUNCTION airlock.mask_round_sig(value numeric, digits integer DEFAULT 1) RETURNS numeric
+  IMMUTABLE STRICT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_round_sig';
+CREATE FUNCTION airlock.mask_round_sig(value real, digits integer DEFAULT 1) RETURNS real
+  IMMUTABLE STRICT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_round_sig';
+CREATE FUNCTION airlock.mask_round_sig(value double precision, digits integer DEFAULT 1) RETURNS double precision
+  IMMUTABLE STRICT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_round_sig';
+CREATE FUNCTION airlock.mask_clamp(value smallint, low smallint DEFAULT NULL, high smallint DEFAULT NULL) RETURNS smallint
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_clamp';
+CREATE FUNCTION airlock.mask_clamp(value integer, low integer DEFAULT NULL, high integer DEFAULT NULL) RETURNS integer
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_clamp';
+CREATE FUNCTION airlock.mask_clamp(value bigint, low bigint DEFAULT NULL, high bigint DEFAULT NULL) RETURNS bigint
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_clamp';
+CREATE FUNCTION airlock.mask_clamp(value numeric, low numeric DEFAULT NULL, high numeric DEFAULT NULL) RETURNS numeric
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_clamp';
+CREATE FUNCTION airlock.mask_clamp(value real, low real DEFAULT NULL, high real DEFAULT NULL) RETURNS real
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_clamp';
+CREATE FUNCTION airlock.mask_clamp(value double precision, low double precision DEFAULT NULL, high double precision DEFAULT NULL) RETURNS double precision
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_clamp';
+CREATE FUNCTION airlock.mask_clamp(value date, low date DEFAULT NULL, high date DEFAULT NULL) RETURNS date
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_clamp';
+CREATE FUNCTION airlock.mask_clamp(value timestamp without time zone, low timestamp without time zone DEFAULT NULL, high timestamp without time zone DEFAULT NULL) RETURNS timestamp without time zone
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_clamp';
+CREATE FUNCTION airlock.mask_clamp(value timestamp with time zone, low timestamp with time zone DEFAULT NULL, high timestamp with time zone DEFAULT NULL) RETURNS timestamp with time zone
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_clamp';
 
 ---------------------------------------------------------------- the access log and reports
 -- records in WAL that the materialiser has not reached yet, as seen from this query's own cursor row
@@ -173,5 +217,5 @@ CREATE FUNCTION airlock.doctor(OUT severity text, OUT "check" text, OUT object t
 CREATE FUNCTION airlock.version() RETURNS text
   STABLE CALLED ON NULL INPUT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_version';
 -- the properties every mask declares
-CREATE FUNCTION airlock.mask_properties(OUT mask text, OUT keyed boolean, OUT types text, OUT keeps_order boolean, OUT uniqueness text, OUT leaks text) RETURNS SETOF record
+CREATE FUNCTION airlock.mask_properties(OUT mask text, OUT keyed boolean, OUT types text, OUT keeps_order boolean, OUT uniqueness text, OUT leaks text, OUT result text) RETURNS SETOF record
   IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_properties';

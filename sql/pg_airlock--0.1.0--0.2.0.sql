@@ -339,6 +339,59 @@ SELECT s.name AS subprocessor, c.relation, r.column_name AS "column", CASE WHEN 
  ORDER BY s.name, c.relation::text, r.ordinal;
 -- end of the access log
 
+-- masks that came with 0.2.0
+CREATE FUNCTION airlock.mask_email(value text, show text DEFAULT 'domain') RETURNS text
+  IMMUTABLE STRICT PARALLEL SAFE COST 8 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_email';
+CREATE FUNCTION airlock.mask_phone(value text, country boolean DEFAULT true, "right" integer DEFAULT 2) RETURNS text
+  IMMUTABLE STRICT PARALLEL SAFE COST 8 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_phone';
+CREATE FUNCTION airlock.mask_card(value text, bin integer DEFAULT 0, "right" integer DEFAULT 4) RETURNS text
+  IMMUTABLE STRICT PARALLEL SAFE COST 8 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_card';
+CREATE FUNCTION airlock.mask_iban(value text, "right" integer DEFAULT 0) RETURNS text
+  IMMUTABLE STRICT PARALLEL SAFE COST 8 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_iban';
+CREATE FUNCTION airlock.mask_url(value text, path boolean DEFAULT false) RETURNS text
+  IMMUTABLE STRICT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_url';
+CREATE FUNCTION airlock.mask_regex(value text, pattern text, replace text) RETURNS text
+  IMMUTABLE STRICT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_regex';
+CREATE FUNCTION airlock.mask_json(value jsonb, keep text[]) RETURNS jsonb
+  IMMUTABLE STRICT PARALLEL SAFE COST 250 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_json';
+CREATE FUNCTION airlock.mask_round_sig(value smallint, digits integer DEFAULT 1) RETURNS smallint
+  IMMUTABLE STRICT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_round_sig';
+CREATE FUNCTION airlock.mask_round_sig(value integer, digits integer DEFAULT 1) RETURNS integer
+  IMMUTABLE STRICT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_round_sig';
+CREATE FUNCTION airlock.mask_round_sig(value bigint, digits integer DEFAULT 1) RETURNS bigint
+  IMMUTABLE STRICT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_round_sig';
+CREATE FUNCTION airlock.mask_round_sig(value numeric, digits integer DEFAULT 1) RETURNS numeric
+  IMMUTABLE STRICT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_round_sig';
+CREATE FUNCTION airlock.mask_round_sig(value real, digits integer DEFAULT 1) RETURNS real
+  IMMUTABLE STRICT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_round_sig';
+CREATE FUNCTION airlock.mask_round_sig(value double precision, digits integer DEFAULT 1) RETURNS double precision
+  IMMUTABLE STRICT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_round_sig';
+CREATE FUNCTION airlock.mask_clamp(value smallint, low smallint DEFAULT NULL, high smallint DEFAULT NULL) RETURNS smallint
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_clamp';
+CREATE FUNCTION airlock.mask_clamp(value integer, low integer DEFAULT NULL, high integer DEFAULT NULL) RETURNS integer
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_clamp';
+CREATE FUNCTION airlock.mask_clamp(value bigint, low bigint DEFAULT NULL, high bigint DEFAULT NULL) RETURNS bigint
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_clamp';
+CREATE FUNCTION airlock.mask_clamp(value numeric, low numeric DEFAULT NULL, high numeric DEFAULT NULL) RETURNS numeric
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_clamp';
+CREATE FUNCTION airlock.mask_clamp(value real, low real DEFAULT NULL, high real DEFAULT NULL) RETURNS real
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_clamp';
+CREATE FUNCTION airlock.mask_clamp(value double precision, low double precision DEFAULT NULL, high double precision DEFAULT NULL) RETURNS double precision
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_clamp';
+CREATE FUNCTION airlock.mask_clamp(value date, low date DEFAULT NULL, high date DEFAULT NULL) RETURNS date
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_clamp';
+CREATE FUNCTION airlock.mask_clamp(value timestamp without time zone, low timestamp without time zone DEFAULT NULL, high timestamp without time zone DEFAULT NULL) RETURNS timestamp without time zone
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_clamp';
+CREATE FUNCTION airlock.mask_clamp(value timestamp with time zone, low timestamp with time zone DEFAULT NULL, high timestamp with time zone DEFAULT NULL) RETURNS timestamp with time zone
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_clamp';
+-- the view keeps its identity
+CREATE FUNCTION airlock.mask_properties_with_result(OUT mask text, OUT keyed boolean, OUT types text, OUT keeps_order boolean, OUT uniqueness text, OUT leaks text, OUT result text) RETURNS SETOF record
+  IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_properties';
+CREATE OR REPLACE VIEW airlock.masks AS SELECT * FROM airlock.mask_properties_with_result();
+DROP FUNCTION airlock.mask_properties();
+ALTER FUNCTION airlock.mask_properties_with_result() RENAME TO mask_properties;
+-- end of the masks
+
 -- from here on as in a fresh installation: sql/equality.sql
 -- Equality of encrypted columns. encrypted_eq compares by match tag; encrypted has = and <> only to say what to do instead.
 -- Neither has an operator class: over literals on their way an order would be inconsistent, so ORDER BY, GROUP BY, DISTINCT and
@@ -410,22 +463,14 @@ ALTER SCHEMA airlock_scope OWNER TO airlock_view_owner;
 GRANT USAGE ON SCHEMA airlock TO airlock_admin, airlock_auditor;
 GRANT EXECUTE ON FUNCTION airlock.gate(integer), airlock.disclose(integer, "any"), airlock.disclose(integer, "any", anyelement),
   airlock.disclose(integer, "any", anyelement, VARIADIC "any") TO PUBLIC;
-GRANT EXECUTE ON FUNCTION
-  airlock.mask_nullify(anyelement), airlock.mask_constant(anyelement, anyelement), airlock.mask_redact(text, text, boolean, boolean),
-  airlock.mask_partial(text, integer, integer, text, integer), airlock.mask_initials(text, integer),
-  airlock.mask_date_trunc(date, text), airlock.mask_date_trunc(timestamp, text), airlock.mask_date_trunc(timestamptz, text),
-  airlock.mask_age_band(date, integer, integer, integer), airlock.mask_age_band(timestamp, integer, integer, integer),
-  airlock.mask_age_band(timestamptz, integer, integer, integer), airlock.mask_bucket(smallint, numeric),
-  airlock.mask_bucket(integer, numeric), airlock.mask_bucket(bigint, numeric), airlock.mask_bucket(numeric, numeric),
-  airlock.mask_bucket(real, numeric), airlock.mask_bucket(double precision, numeric), airlock.mask_properties()
-  TO PUBLIC;
 DO $grants$
 DECLARE
   f pg_catalog.regprocedure;
 BEGIN
-  -- input, output, casts, decrypt and = of the encrypted types: whoever may write the column needs them; what opens checks in Rust
+  -- masks without a key, which hold no secret; input, output, casts, decrypt and = of the encrypted types: whoever may write the
+  -- column needs them; what opens checks in Rust
   FOR f IN SELECT p.oid FROM pg_catalog.pg_proc p WHERE p.pronamespace OPERATOR(pg_catalog.=) 'airlock'::pg_catalog.regnamespace
-             AND p.proname OPERATOR(pg_catalog.~) '^(encrypted_|to_encrypted|decrypt$|eq$|ne$|match_tag|match_needle|may_match$|disclose_needle|not_comparable$)' LOOP
+             AND p.proname OPERATOR(pg_catalog.~) '^(mask_|encrypted_|to_encrypted|decrypt$|eq$|ne$|match_tag|match_needle|may_match$|disclose_needle|not_comparable$)' LOOP
     EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', f);
   END LOOP;
 END

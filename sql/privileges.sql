@@ -8,22 +8,14 @@ ALTER SCHEMA airlock_scope OWNER TO airlock_view_owner;
 GRANT USAGE ON SCHEMA airlock TO airlock_admin, airlock_auditor;
 GRANT EXECUTE ON FUNCTION airlock.gate(integer), airlock.disclose(integer, "any"), airlock.disclose(integer, "any", anyelement),
   airlock.disclose(integer, "any", anyelement, VARIADIC "any") TO PUBLIC;
-GRANT EXECUTE ON FUNCTION
-  airlock.mask_nullify(anyelement), airlock.mask_constant(anyelement, anyelement), airlock.mask_redact(text, text, boolean, boolean),
-  airlock.mask_partial(text, integer, integer, text, integer), airlock.mask_initials(text, integer),
-  airlock.mask_date_trunc(date, text), airlock.mask_date_trunc(timestamp, text), airlock.mask_date_trunc(timestamptz, text),
-  airlock.mask_age_band(date, integer, integer, integer), airlock.mask_age_band(timestamp, integer, integer, integer),
-  airlock.mask_age_band(timestamptz, integer, integer, integer), airlock.mask_bucket(smallint, numeric),
-  airlock.mask_bucket(integer, numeric), airlock.mask_bucket(bigint, numeric), airlock.mask_bucket(numeric, numeric),
-  airlock.mask_bucket(real, numeric), airlock.mask_bucket(double precision, numeric), airlock.mask_properties()
-  TO PUBLIC;
 DO $grants$
 DECLARE
   f pg_catalog.regprocedure;
 BEGIN
-  -- input, output, casts, decrypt and = of the encrypted types: whoever may write the column needs them; what opens checks in Rust
+  -- masks without a key, which hold no secret; input, output, casts, decrypt and = of the encrypted types: whoever may write the
+  -- column needs them; what opens checks in Rust
   FOR f IN SELECT p.oid FROM pg_catalog.pg_proc p WHERE p.pronamespace OPERATOR(pg_catalog.=) 'airlock'::pg_catalog.regnamespace
-             AND p.proname OPERATOR(pg_catalog.~) '^(encrypted_|to_encrypted|decrypt$|eq$|ne$|match_tag|match_needle|may_match$|disclose_needle|not_comparable$)' LOOP
+             AND p.proname OPERATOR(pg_catalog.~) '^(mask_|encrypted_|to_encrypted|decrypt$|eq$|ne$|match_tag|match_needle|may_match$|disclose_needle|not_comparable$)' LOOP
     EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', f);
   END LOOP;
 END

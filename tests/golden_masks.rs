@@ -14,7 +14,7 @@ fn run(name: &str) -> usize {
     let file = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let secret = Secret::new(std::array::from_fn(|index| index as u8));
     let key = MaskKey::derive(&secret).rule_key(name, "public.customers.id");
-    let ctx = Context { year: 2026, key: Some(&key) };
+    let ctx = Context { year: 2026, key: Some(&key), domain: "public.customers.id" };
     let mut count = 0;
     for (number, line) in file.lines().enumerate().filter(|(_, line)| !line.starts_with('#')) {
         let place = format!("{name}.txt:{}: {line}", number + 1);
@@ -55,11 +55,24 @@ fn every_vector_holds() {
         ("constant", 11),
         ("redact", 11),
         ("partial", 16),
+        ("email", 47),
+        ("phone", 46),
+        ("card", 29),
+        ("iban", 28),
         ("initials", 12),
+        ("url", 45),
         ("date_trunc", 18),
         ("age_band", 13),
         ("bucket", 24),
+        ("round_sig", 25),
+        ("clamp", 24),
+        ("json", 69),
+        ("regex", 21),
         ("pseudonym", 27),
+        ("pseudonym_int", 30),
+        ("pseudonym_uuid", 6),
+        ("fpe", 56),
+        ("hash_bucket", 13),
     ];
     for (name, count) in counts {
         assert_eq!(run(name), count, "{name}");

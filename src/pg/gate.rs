@@ -83,7 +83,10 @@ fn disclose(args: Args) -> Result<Option<Raw>> {
     };
     let shown = match &site.rule.mask {
         None => Some(value),
-        Some(mask) => mask.apply(&value, &Context { year: site.year, key: site.key.as_ref() })?,
+        Some(mask) => {
+            let context = Context { year: site.year, key: site.key.as_ref(), domain: &site.rule.domain };
+            mask.apply(&value, &context)?
+        }
     };
     match shown {
         None => Ok(None),

@@ -3,6 +3,9 @@
 //! One C function serves all overloads of a name; which one it is, is read once per call site off the declaration. The
 //! work is done on typed values, never on text that a setting could reshape.
 
+mod formats;
+mod numbers;
+
 use crate::pg::sys::{catalog, Args, Raw, Sql};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::mask::value::{
@@ -209,6 +212,31 @@ mod tests {
             ("airlock.mask_bucket('-Infinity'::numeric, 10)", "-Infinity"),
             ("airlock.mask_bucket(0.3::double precision, 0.1)", "0.3"),
             ("airlock.mask_bucket('NaN'::real, 10)", "NaN"),
+            ("airlock.mask_email('ada.lovelace+news@example.com', 'first')", "a***@example.com"),
+            ("airlock.mask_email('ada@example.com')", "***@example.com"),
+            ("airlock.mask_phone('+33 6 39 98 01 23')", "+33 * ** ** ** 23"),
+            ("airlock.mask_phone('+33 6 39 98 01 23', false, 0)", "+** * ** ** ** **"),
+            ("airlock.mask_card('4111 1111 1111 1111', 6)", "4111 11** **** 1111"),
+            ("airlock.mask_iban('DE89370400440532013000', 4)", "DE****************3000"),
+            ("airlock.mask_url('https://ada:pw@shop.example.com:8443/o/42?t=1#x', true)", "https://shop.example.com/o/42"),
+            ("airlock.mask_regex('AB-1234567', '([A-Z]{2})-[0-9]{7}', '$1-*******')", "AB-*******"),
+            ("(SELECT string_agg(airlock.mask_regex(v, p, 'x'), ',') FROM (VALUES ('a', 'a'), ('b', 'a'), ('b', 'b')) AS t (v, p))", "x,********,x"),
+            ("airlock.mask_json('{\"ssn\": \"1\", \"n\": 2.50}', '{$.n}')", "{\"n\": 2.50}"),
+            ("airlock.mask_json('[1, 2]', '{$.n}')", "null"),
+            ("airlock.mask_round_sig(32767::smallint, 2)", "32767"),
+            ("airlock.mask_round_sig(-48213, 2)", "-48000"),
+            ("airlock.mask_round_sig(45::bigint)", "50"),
+            ("airlock.mask_round_sig(9.96, 2)", "10.0"),
+            ("airlock.mask_round_sig(0.3::double precision)", "0.3"),
+            ("airlock.mask_round_sig('NaN'::real)", "NaN"),
+            ("airlock.mask_clamp(45489, 20000, 40000)", "40000"),
+            ("airlock.mask_clamp(-3::smallint, low => 2::smallint)", "2"),
+            ("airlock.mask_clamp(NULL::bigint, 1, 2)", "NULL"),
+            ("airlock.mask_clamp('NaN'::double precision, 0, 1)", "1"),
+            ("airlock.mask_clamp('-Infinity'::real, 0, 1)", "0"),
+            ("airlock.mask_clamp(99.901, 0, 99.90)", "99.90"),
+            ("airlock.mask_clamp(date '-infinity', date '1940-01-01')", "1940-01-01"),
+            ("airlock.mask_clamp(timestamp '2030-01-01', high => '2026-01-01')", "2026-01-01 00:00:00"),
             ("SELECT string_agg(airlock.mask_bucket(v, s)::text, ',') FROM (VALUES (47, 10::numeric), (47, 7), (99, 10)) AS t (v, s)", "40,42,90"),
         ] {
             assert_eq!(text(call), wanted, "{call}");
@@ -242,6 +270,16 @@ mod tests {
             "airlock.mask_age_band(date '2000-01-01', 2026, 1)",
             "airlock.mask_bucket(1, 0.5)",
             "airlock.mask_bucket(1.0, 'NaN')",
+            "airlock.mask_email('x', 'all')",
+            "airlock.mask_phone('x', true, 5)",
+            "airlock.mask_card('x', 7)",
+            "airlock.mask_iban('x', 5)",
+            "airlock.mask_regex('x', '(', '')",
+            "airlock.mask_json('{}', '{}')",
+            "airlock.mask_json('{}', '{n}')",
+            "airlock.mask_round_sig(1, 7)",
+            "airlock.mask_clamp(1)",
+            "airlock.mask_clamp(NULL::int, 2, 1)",
         ] {
             Spi::run(&format!(
                 "DO $d$ BEGIN PERFORM {call}; RAISE 'was allowed'; EXCEPTION WHEN invalid_parameter_value THEN NULL; END $d$"

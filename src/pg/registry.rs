@@ -42,6 +42,8 @@ pub struct Scope {
     pub purposes: Vec<String>,
     /// Whom its rows are about, where it says so.
     pub subject: Option<Subject>,
+    /// What its views were when they were made.
+    pub fingerprint: Option<String>,
 }
 
 /// The data subject of a scope's rows.
@@ -169,7 +171,8 @@ fn load(generation: (u64, u64)) -> Result<Registry> {
         let purposes = row.texts("purposes");
         let relation = row.need("relation")?;
         let subject = Subject::new(row.texts("subject"), row.texts("subject_domains"));
-        let scope = Scope { id, subprocessor, relation, view, inner_view, purposes, subject };
+        let fingerprint = row.text("fingerprint");
+        let scope = Scope { id, subprocessor, relation, view, inner_view, purposes, subject, fingerprint };
         registry.scopes.insert(id, Rc::new(scope));
         registry.views.insert(view.to_u32(), id);
         Ok(())

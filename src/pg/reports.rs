@@ -112,7 +112,7 @@ sql_function!(
     airlock_mask_properties,
     |args| {
         let rows = Mask::all().iter().map(|m| {
-            vec![d(m.name), d(m.keyed), d(m.types), d(m.keeps_order), d(m.uniqueness.label()), d(m.leaks)]
+            vec![d(m.name), d(m.keyed), d(m.types), d(m.keeps_order), d(m.uniqueness.label()), d(m.leaks), d(m.result)]
         });
         sys::return_set(args, rows.collect())
     }

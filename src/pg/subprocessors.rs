@@ -7,15 +7,15 @@ mod role;
 use crate::pg::admin::{act, existing_role, said};
 use crate::pg::keys::{ensure_initialised, entropy, is_member, new_version};
 use crate::pg::readlog::identity::set_label;
-use crate::pg::shared;
 use crate::pg::sys::json::{json_argument, need_json};
 use crate::pg::sys::sql::{self, arg};
 use crate::pg::sys::{sessions, Args, Sql};
+use crate::pg::{registry, shared};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::Use;
 use crate::pure::name::{check_name, ident, literal, shown};
 use crate::pure::scope::VIEW_OWNER;
-use crate::pure::subprocessor::{apply_changes, check_details, parse_networks, State};
+use crate::pure::subprocessor::{apply_changes, check_details, narrows, parse_networks, Contract, State};
 use crate::sql_function;
 use pgrx::datum::Date;
 use pgrx::{pg_sys, JsonB};
@@ -225,6 +225,8 @@ fn alter(name: &str, patch: &serde_json::Value) -> Result<()> {
     if found.state == State::Terminated {
         return Err(wrong_state(name, found.state, FINAL.into()));
     }
+    let contract = || Ok(registry::current()?.subprocessors.get(name).map(|s| s.contract.clone()));
+    let before: Option<Contract> = contract()?;
     let networks: Option<Vec<String>> = changes.networks.map(|n| n.iter().map(ToString::to_string).collect());
     sql::run(
         "UPDATE airlock_catalog.subprocessor SET
@@ -245,6 +247,12 @@ fn alter(name: &str, patch: &serde_json::Value) -> Result<()> {
         ],
     )?;
     shared::changed();
+    if let (Some(before), Some(after)) = (before, contract()?) {
+        if narrows(&before, &after) {
+            // a statement that runs is not asked again: whoever reads now starts anew, under what is agreed now
+            sessions::end_at_commit(Vec::new(), found.id);
+        }
+    }
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! root key ── wraps ──▶ secrets of 32 random bytes, in versions
 //!    │                    seal  ─ HKDF pg_airlock/seal/1  ▶ SealKey     match ─ pg_airlock/match/1 ▶ MatchKey
-//!    │                    mask  ─ pg_airlock/mask/1 ‖ mask ‖ domain ▶ RuleKey
+//!    │                    mask  ─ pg_airlock/mask/1 ‖ mask ‖ domain ▶ RuleKey ─ HKDF-Expand pg_airlock/ff1/1 ▶ Ff1Key
 //!    │                    log   ─ pg_airlock/log/1 ▶ LogKey, pg_airlock/chain/1 ▶ ChainKey, pg_airlock/private/1 ▶ PrivateKey
 //!    │                    subject ─ pg_airlock/subject/1 ‖ domain ▶ SubjectKey
 //!    └─ HKDF pg_airlock/check/1 ▶ check value, pg_airlock/catalog/1 ▶ CatalogKey

@@ -86,6 +86,19 @@ pub fn may_read(
     purpose(c, claimed_purpose, scope_purposes)
 }
 
+/// Whether `after` allows less than `before`, so that somebody who reads now may have to stop.
+pub fn narrows(before: &Contract, after: &Contract) -> bool {
+    let sooner = match (before.valid_until, after.valid_until) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(before), Some(after)) => after < before,
+    };
+    let inside = |network: &IpNet| after.networks.iter().any(|wider| wider.contains(network));
+    let networks = !after.networks.is_empty() && (before.networks.is_empty() || !before.networks.iter().all(inside));
+    let purposes = before.purposes.iter().any(|purpose| !after.purposes.contains(purpose));
+    sooner || networks || purposes || (after.require_tls && !before.require_tls)
+}
+
 fn check_state(c: &Contract, today_days: i32) -> Result<()> {
     let stopped = |what: String| Err(Error::new(Kind::Suspended, what).hint("ask the controller"));
     let name = shown(&c.name);
@@ -165,6 +178,37 @@ mod tests {
 
     fn kind(c: &Contract, today: i32, conn: &Connection, claimed: &str, scope: &[String]) -> Kind {
         may_read(c, today, conn, claimed, scope).unwrap_err().kind
+    }
+
+    #[test]
+    fn what_allows_less_narrows() {
+        let before = Contract { networks: vec!["10.0.0.0/8".parse().unwrap()], require_tls: false, ..contract() };
+        type Change = fn(&mut Contract);
+        let less: [Change; 6] = [
+            |c| c.valid_until = Some(99),
+            |c| c.purposes = vec!["support".into()],
+            |c| c.networks = vec!["10.0.0.0/9".parse().unwrap(), "192.0.2.0/24".parse().unwrap()],
+            |c| c.networks = vec!["::/0".parse().unwrap()],
+            |c| c.require_tls = true,
+            |c| c.purposes.clear(),
+        ];
+        let more: [Change; 5] = [
+            |_| (),
+            |c| c.valid_until = None,
+            |c| c.purposes.push("support".into()),
+            |c| c.networks = vec!["0.0.0.0/0".parse().unwrap()],
+            |c| c.networks.clear(),
+        ];
+        for (changes, narrow) in [(&less[..], true), (&more[..], false)] {
+            for (i, change) in changes.iter().enumerate() {
+                let mut after = before.clone();
+                change(&mut after);
+                assert_eq!(narrows(&before, &after), narrow, "{i}");
+            }
+        }
+        let everywhere = Contract { networks: vec![], ..before.clone() };
+        assert!(narrows(&everywhere, &before));
+        assert!(narrows(&Contract { valid_until: None, ..before.clone() }, &before));
     }
 
     #[test]

@@ -1,24 +1,90 @@
-//! The cheap half of "a scope that no longer matches its catalog objects raises": owner and security_barrier of both
-//! views, at every statement. `doctor()` compares the whole definition.
-#![allow(unsafe_code)] // ◆ relation cache
+//! A scope whose views are not as they were made discloses nothing (AL010): another owner, no security barrier, other
+//! columns or expressions, another filter, a gate that is gone, row security beneath. Looked at before a statement reads
+//! through them, and remembered until PostgreSQL says that one of those relations changed.
+#![allow(unsafe_code)] // ◆ invalidation callbacks
 
-use crate::pg::registry::Registry;
+use crate::pg::registry::{Registry, Scope};
+use crate::pg::shared;
+use crate::pg::sys::fingerprint;
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::pg_sys;
+use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 
-/// AL010 when a view of one of these scopes has another owner or has lost its security barrier.
+/// What was found to be right.
+#[derive(Default)]
+struct Seen {
+    generation: (u64, u64),
+    scopes: HashSet<i32>,
+    relations: HashSet<pg_sys::Oid>,
+}
+
+thread_local! {
+    static SEEN: RefCell<Seen> = RefCell::new(Seen::default());
+    /// One of the relations may have changed.
+    static STALE: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Hears of changed relations from now on; once per backend.
+pub fn watch() {
+    // SAFETY: the callback lives as long as the library; it sets a flag and nothing else.
+    unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::from(0)) }
+}
+
+unsafe extern "C-unwind" fn relation_changed(_: pg_sys::Datum, relation: pg_sys::Oid) {
+    // while it is being written it is better looked at anew
+    let ours = SEEN.with(|s| s.try_borrow().map_or(true, |s| s.relations.contains(&relation)));
+    if ours || relation == pg_sys::InvalidOid {
+        STALE.with(|s| s.set(true));
+    }
+}
+
+/// AL010 when the views of one of these scopes are not as they were made.
 pub fn check(registry: &Registry, scopes: &[i32]) -> Result<()> {
-    let owner = view_owner();
-    for scope in scopes.iter().filter_map(|id| registry.scopes.get(id)) {
-        for view in [scope.view, scope.inner_view] {
-            if !intact(view, owner) {
-                return Err(Error::new(Kind::ScopeRefused, format!("the views of scope {} were changed", scope.id))
-                    .detail("a view lost its security_barrier or belongs to another role")
-                    .hint("an administrator must look at SELECT * FROM airlock.doctor() and call replace_scope"));
-            }
+    let stale = STALE.with(|s| s.replace(false));
+    SEEN.with(|s| {
+        let mut seen = s.borrow_mut();
+        if stale || seen.generation != shared::generation() {
+            *seen = Seen { generation: shared::generation(), ..Seen::default() };
         }
+    });
+    for scope in scopes.iter().filter_map(|id| registry.scopes.get(id)) {
+        if SEEN.with(|s| s.borrow().scopes.contains(&scope.id)) {
+            continue;
+        }
+        // noted first: what changes while it is looked at makes it stale
+        SEEN.with(|s| s.borrow_mut().relations.extend([scope.view, scope.inner_view, scope.relation]));
+        if let Some(what) = changed(scope)? {
+            STALE.with(|s| s.set(true));
+            return Err(Error::new(Kind::ScopeRefused, format!("the views of scope {} were changed", scope.id))
+                .detail(what)
+                .hint("an administrator must look at SELECT * FROM airlock.doctor() and call replace_scope"));
+        }
+        SEEN.with(|s| s.borrow_mut().scopes.insert(scope.id));
     }
     Ok(())
+}
+
+/// What is wrong with the scope's views; `None` when nothing is.
+fn changed(scope: &Scope) -> Result<Option<&'static str>> {
+    let owner = view_owner();
+    if ![scope.view, scope.inner_view].into_iter().all(|view| intact(view, owner)) {
+        return Ok(Some("a view lost its security_barrier, belongs to another role or is gone"));
+    }
+    let Some(stored) = scope.fingerprint.as_deref().filter(|stored| fingerprint::is_known(stored)) else {
+        // of 0.1.0, until ALTER EXTENSION … UPDATE
+        return Ok(None);
+    };
+    match fingerprint::of(scope.view, scope.inner_view) {
+        Ok(now) if now == stored => Ok(None),
+        Ok(_) => {
+            Ok(Some("a view, or the relation beneath it, was renamed, replaced or altered since the scope was made"))
+        }
+        Err(error) if matches!(error.kind, Kind::State | Kind::Undefined) => {
+            Ok(Some("a view is not of the form that scopes have"))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// OID of `airlock_view_owner`, or InvalidOid.

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)] // ◆ hooks
 #![allow(ffi_unwind_calls)] // reason: predecessors are called as C calls them; no frame here owns anything meanwhile
 
-use super::{armed, callbacks, columns, identity, private, record_of, subjects, wire};
+use super::{armed, callbacks, columns, drift, identity, private, record_of, subjects, wire};
 use crate::pg::encrypted::{advice, ddl, search};
 use crate::pg::error::{run, unpacked};
 use crate::pg::gate::lookup;
@@ -86,6 +86,7 @@ fn previous() -> Previous {
 /// Whose session this is. Registers the cache callbacks on the way: they must exist before the first answer is kept.
 fn subprocessor() -> Result<Option<std::rc::Rc<str>>> {
     if !CALLBACKS.with(|c| c.replace(true)) {
+        drift::watch();
         // SAFETY: once per backend; the callback sets a flag and nothing else.
         unsafe {
             for cache in [pg_sys::SysCacheIdentifier::AUTHOID, pg_sys::SysCacheIdentifier::AUTHMEMMEMROLE] {

@@ -9,6 +9,7 @@
 
 mod backlog;
 mod batch;
+mod expiry;
 pub mod heads;
 pub mod holds;
 mod open;

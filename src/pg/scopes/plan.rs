@@ -5,7 +5,6 @@ use crate::pg::sys::catalog::{self, Relation};
 use crate::pg::sys::sql::{self, arg};
 use crate::pg::sys::{filter, role_name};
 use crate::pure::error::{Error, Kind, Result};
-use crate::pure::mask::Mask;
 use crate::pure::name::{ident, shown};
 use crate::pure::scope::parse::parse;
 use crate::pure::scope::resolve::{resolve, Request, ViewPlan};
@@ -235,7 +234,8 @@ pub fn frequencies(relation: pg_sys::Oid, planned: &Planned) -> Result<Vec<Strin
     let mut lines = Vec::new();
     for rule in &planned.scope.rules {
         let encrypted = planned.shape.column(&rule.column).is_some_and(|c| c.encrypted.is_some());
-        if encrypted || !matches!(rule.exposure, Exposure::Masked(Mask::Pseudonym { .. })) {
+        let keyed = matches!(&rule.exposure, Exposure::Masked(mask) if mask.keyed());
+        if encrypted || !keyed {
             continue;
         }
         let statistics = sql::first(

@@ -1,7 +1,8 @@
-//! What both views of a scope are, as a hash that says the same on every PostgreSQL major: `doctor()` compares it with what
-//! was stored when the views were made.
+//! What both views of a scope are, as a hash that says the same on every PostgreSQL major: compared with what was stored
+//! when the views were made, before a sub-processor reads through them and by `doctor()`.
 //!
 //! `pg_get_viewdef` prints the same view in another way from 16 on, so the views' expressions are printed one by one here.
+//! From the caches alone, without a query: it runs inside hooks, in a session that may query next to nothing.
 #![allow(unsafe_code)] // ◆ parse trees of views
 
 use super::sql::{self, arg};
@@ -17,24 +18,27 @@ const MARK: &str = "2:";
 /// That of views which were found changed.
 pub const CHANGED: &str = "2:changed";
 
-/// The fingerprint of a scope's two views: names, owner, options, columns, expressions, filter, and the expressions of
-/// generated columns beneath, which can be changed under a view (from 17 on). Runs under fixed settings.
+/// The fingerprint of a scope's two views: names, owner, options, columns, expressions, filter; and of the relation
+/// beneath whether its rows are filtered for the views' owner, and the expressions of its generated columns, which can be
+/// changed under a view (from 17 on). Runs under fixed settings.
 ///
 /// # Errors
 /// `42704` when one of the views is gone, `55000` when one is not of the form that scopes have.
 pub fn of(view: pg_sys::Oid, inner: pg_sys::Oid) -> Result<String> {
     let mut hash = Sha256::new();
-    let mut part = |text: &str| {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text.as_bytes());
-    };
     for oid in [view, inner] {
-        head(oid)?.iter().for_each(|text| part(text));
-        // SAFETY: inside a transaction; the relation was there a moment ago, an ERROR ends the transaction.
-        sql::settled(|| unsafe { body(oid) })?.iter().for_each(|text| part(text));
+        // SAFETY: inside a transaction; whatever raises ends it.
+        for part in sql::settled(|| unsafe { parts(oid) })? {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
     }
-    generated(inner)?.iter().for_each(|text| part(text));
     Ok(format!("{MARK}{}", HEXLOWER.encode(&hash.finalize())))
+}
+
+/// Whether a stored fingerprint is of the kind that [`of`] gives: those of 0.1.0 are compared by queries only.
+pub fn is_known(stored: &str) -> bool {
+    stored.starts_with(MARK)
 }
 
 /// Whether the views are as they were when `stored` was taken; `None` when that cannot be said, because it was taken by
@@ -53,27 +57,21 @@ pub fn same(stored: &str, view: pg_sys::Oid, inner: pg_sys::Oid) -> Result<Optio
     }
 }
 
-/// Schema, name, kind, owner and options.
-fn head(oid: pg_sys::Oid) -> Result<Vec<String>> {
-    let parts = sql::look(
-        "SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, c.relkind::pg_catalog.text,
-                pg_catalog.pg_get_userbyid(c.relowner)::pg_catalog.text, pg_catalog.array_to_string(c.reloptions, ',')
-           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1",
-        &[arg(oid)],
-        |row| (1..=5).map(|i| Ok(row.get::<String>(i)?.unwrap_or_default())).collect::<Result<Vec<_>>>(),
-    )?;
-    parts.ok_or_else(|| Error::new(Kind::Undefined, "a view of the scope does not exist"))
-}
-
-/// The one relation that a view of ours reads, its columns with their expressions, its condition.
+/// A view's name, kind, owner and options; the one relation that it reads, its columns with their expressions, its
+/// condition.
 ///
 /// # Safety
-/// `oid` is a relation, inside a transaction.
-unsafe fn body(oid: pg_sys::Oid) -> Result<Vec<String>> {
+/// Inside a transaction.
+unsafe fn parts(oid: pg_sys::Oid) -> Result<Vec<String>> {
+    let gone = || Error::new(Kind::Undefined, "a view of the scope does not exist");
     let other = || Error::new(Kind::State, "a view of the scope is not of the form that scopes have");
     // SAFETY: the view's rule is copied before it is changed; nodes are looked at as what their tags say.
     unsafe {
-        let relation = pg_sys::table_open(oid, pg_sys::AccessShareLock as i32);
+        let relation = pg_sys::try_relation_open(oid, pg_sys::AccessShareLock as i32);
+        if relation.is_null() {
+            return Err(gone());
+        }
+        let mut parts = head(relation);
         let query = match (*(*relation).rd_rel).relkind as u8 == pg_sys::RELKIND_VIEW {
             true => pg_sys::copyObjectImpl(pg_sys::get_view_query(relation).cast()).cast::<pg_sys::Query>(),
             false => std::ptr::null_mut(),
@@ -82,7 +80,7 @@ unsafe fn body(oid: pg_sys::Oid) -> Result<Vec<String>> {
         let desc = (*relation).rd_att;
         let names: Vec<String> =
             (0..(*desc).natts as usize).map(|i| owned(compat::attribute(desc, i).attname.data.as_ptr())).collect();
-        pg_sys::table_close(relation, pg_sys::NoLock as i32);
+        pg_sys::relation_close(relation, pg_sys::NoLock as i32);
         let query = query.as_ref().filter(|q| plain(q)).ok_or_else(other)?;
         let from = list::<pg_sys::Node>((*query.jointree).fromlist);
         let [from] = from.as_slice() else { return Err(other()) };
@@ -103,19 +101,78 @@ unsafe fn body(oid: pg_sys::Oid) -> Result<Vec<String>> {
             return Err(other());
         }
         let context = pg_sys::deparse_context_for(name, base);
-        let print = |node: *mut pg_sys::Node| {
+        let mut read: *mut pg_sys::Bitmapset = std::ptr::null_mut();
+        let mut print = |node: *mut pg_sys::Node| {
+            pg_sys::pull_varattnos(node, index as pg_sys::Index, &mut read);
             // the base's place differs: 15 keeps two placeholders before it
             pg_sys::ChangeVarNodes(node, index, 1, 0);
             owned(pg_sys::deparse_expression(node, context, true, false))
         };
-        let mut parts = vec![owned(schema), owned(name)];
+        parts.extend([owned(schema), owned(name)]);
         for target in list::<pg_sys::TargetEntry>(query.targetList) {
             parts.push(names.get((*target).resno as usize - 1).cloned().ok_or_else(other)?);
             parts.push(print((*target).expr.cast()));
         }
         let condition = (*query.jointree).quals;
         parts.push(if condition.is_null() { String::new() } else { print(condition) });
+        parts.extend(beneath(base, read, context));
         Ok(parts)
+    }
+}
+
+/// Schema, name, kind, owner and options.
+///
+/// # Safety
+/// An open relation.
+unsafe fn head(relation: pg_sys::Relation) -> Vec<String> {
+    // SAFETY: rd_options of a view is a ViewOptions, NULL where none is set.
+    unsafe {
+        let form = &*(*relation).rd_rel;
+        let view = form.relkind as u8 == pg_sys::RELKIND_VIEW;
+        let options = (*relation).rd_options.cast::<pg_sys::ViewOptions>().as_ref().filter(|_| view);
+        let options =
+            options.map(|o| format!("{} {} {}", o.security_barrier, o.security_invoker, o.check_option as i32));
+        vec![
+            owned(pg_sys::get_namespace_name(form.relnamespace)),
+            owned(form.relname.data.as_ptr()),
+            char::from(form.relkind as u8).to_string(),
+            owned(pg_sys::GetUserNameFromId(form.relowner, true)),
+            options.unwrap_or_default(),
+        ]
+    }
+}
+
+/// Of the relation beneath: row security, and the generated columns that are read, with their expressions.
+///
+/// # Safety
+/// A relation that the view reads, and columns of it, offset as `pull_varattnos` does.
+unsafe fn beneath(base: pg_sys::Oid, read: *mut pg_sys::Bitmapset, context: *mut pg_sys::List) -> Vec<String> {
+    // SAFETY: the relation is opened, looked at and closed; its constraints are its own.
+    unsafe {
+        let relation = pg_sys::try_relation_open(base, pg_sys::AccessShareLock as i32);
+        if relation.is_null() {
+            return Vec::new();
+        }
+        let form = &*(*relation).rd_rel;
+        let mut parts = vec![format!("{} {}", form.relrowsecurity, form.relforcerowsecurity)];
+        let desc = (*relation).rd_att;
+        let defaults = match (*desc).constr.as_ref() {
+            Some(c) if !c.defval.is_null() => std::slice::from_raw_parts(c.defval, c.num_defval as usize),
+            _ => &[],
+        };
+        for default in defaults {
+            let attribute = compat::attribute(desc, default.adnum as usize - 1);
+            let place = i32::from(default.adnum) - pg_sys::FirstLowInvalidHeapAttributeNumber;
+            if attribute.attgenerated == 0 || !pg_sys::bms_is_member(place, read) {
+                continue;
+            }
+            let node = pg_sys::stringToNode(default.adbin).cast();
+            let expression = owned(pg_sys::deparse_expression(node, context, true, false));
+            parts.push(format!("{} = {expression}", owned(attribute.attname.data.as_ptr())));
+        }
+        pg_sys::relation_close(relation, pg_sys::NoLock as i32);
+        parts[1..].sort();
+        parts
     }
 }
 
@@ -138,25 +195,6 @@ fn plain(q: &pg_sys::Query) -> bool {
         && nodes.iter().all(|n| n.is_null())
 }
 
-/// Generated columns that the inner view reads, with their expressions.
-fn generated(inner: pg_sys::Oid) -> Result<Option<String>> {
-    let read = sql::settled(|| {
-        sql::look(
-            "SELECT pg_catalog.string_agg(pg_catalog.format('%s = %s', a.attname, pg_catalog.pg_get_expr(f.adbin, f.adrelid)), E'\\n'
-                      ORDER BY a.attname COLLATE pg_catalog.\"C\")
-               FROM pg_catalog.pg_rewrite w
-               JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.oid
-                AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjsubid > 0
-               JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid AND a.attgenerated <> ''
-               JOIN pg_catalog.pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
-              WHERE w.ev_class = $1",
-            &[arg(inner)],
-            |row| row.get::<String>(1),
-        )
-    })?;
-    Ok(read.flatten())
-}
-
 /// The fingerprint as 0.1.0 took it, on 15.
 fn first(view: pg_sys::Oid, inner: pg_sys::Oid) -> Result<String> {
     let mut hash = Sha256::new();
@@ -164,12 +202,24 @@ fn first(view: pg_sys::Oid, inner: pg_sys::Oid) -> Result<String> {
         let text = sql::settled(|| {
             sql::look("SELECT pg_catalog.pg_get_viewdef($1)", &[arg(oid)], |row| row.get::<String>(1))
         })?;
-        for part in head(oid)?.into_iter().chain(text.flatten()) {
+        for part in first_head(oid)?.into_iter().chain(text.flatten()) {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
     }
     Ok(HEXLOWER.encode(&hash.finalize()))
+}
+
+/// The same of a relation, by a query, with its options as they are written.
+fn first_head(oid: pg_sys::Oid) -> Result<Vec<String>> {
+    let parts = sql::look(
+        "SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, c.relkind::pg_catalog.text,
+                pg_catalog.pg_get_userbyid(c.relowner)::pg_catalog.text, pg_catalog.array_to_string(c.reloptions, ',')
+           FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1",
+        &[arg(oid)],
+        |row| (1..=5).map(|i| Ok(row.get::<String>(i)?.unwrap_or_default())).collect::<Result<Vec<_>>>(),
+    )?;
+    parts.ok_or_else(|| Error::new(Kind::Undefined, "a view of the scope does not exist"))
 }
 
 /// # Safety

@@ -43,6 +43,16 @@ pub fn end_at_commit(roles: Vec<pg_sys::Oid>, subprocessor: i32) -> i32 {
     i32::try_from(there).unwrap_or(i32::MAX)
 }
 
+/// Ends whoever reads for the sub-processor right now, under whatever login; gives how many that are.
+pub fn end_readers(subprocessor: i32) -> usize {
+    let found = pids(&Whose { roles: Vec::new(), subprocessor });
+    for pid in &found {
+        // SAFETY: as at commit.
+        unsafe { libc::kill(*pid, libc::SIGTERM) };
+    }
+    found.len()
+}
+
 /// Process ids of all these sessions but our own, each once. Reads no catalog and waits for nothing but a short shared
 /// lock: it runs after the commit, where nothing may fail.
 fn pids(whose: &Whose) -> Vec<i32> {

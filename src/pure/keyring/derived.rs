@@ -68,6 +68,15 @@ impl RuleKey {
     pub fn prf(&self, parts: &[&[u8]]) -> [u8; 32] {
         self.0.mac(parts)
     }
+
+    /// 32 key bytes for a mask that is made with a cipher: HKDF-Expand (RFC 5869 section 2.3) of SHA-256 under the rule's
+    /// key, with the label as info; one block, so that it is one HMAC. Mask name and domain are in the rule's key already.
+    ///
+    /// A label begins with `pg_airlock/` and what the masks give [`RuleKey::prf`] with a class byte from 1 to 10: the
+    /// two never meet.
+    pub(in crate::pure) fn expand(&self, label: &str) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.0.mac(&[label.as_bytes(), &[1]]))
+    }
 }
 
 /// Seals read records, HKDF `pg_airlock/log/1`.
@@ -304,6 +313,17 @@ mod tests {
         let want = derive::<32>(&secret, &[b"pg_airlock/mask/1\0\0\0\x09pseudonym\0\0\0\x05email"]);
         let got = MaskKey::derive(&secret).rule_key("pseudonym", "email");
         assert_eq!(got.prf(&[b"v"]), MacKey::new(&want).mac(&[b"v"]));
+    }
+
+    #[test]
+    fn a_rule_key_expands_as_rfc_5869_says() {
+        let secret = Secret::new([1; 32]);
+        let rule = derive::<32>(&secret, &[b"pg_airlock/mask/1\0\0\0\x03fpe\0\0\0\x05email"]);
+        let mut want = [0; 32];
+        Hkdf::<Sha256>::from_prk(&*rule).unwrap().expand(b"pg_airlock/ff1/1", &mut want).unwrap();
+        let got = MaskKey::derive(&secret).rule_key("fpe", "email");
+        assert_eq!(*got.expand("pg_airlock/ff1/1"), want);
+        assert_ne!(*got.expand("pg_airlock/ff1/2"), want);
     }
 
     #[test]

@@ -9,10 +9,13 @@ use serde_json::{Map, Value as Json};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::plaintext::PlainType;
 
+use super::clamp::order;
 use super::literal;
+use super::pattern::Wrong;
 use super::value::{Step, Unit};
-use super::{Mask, Properties};
+use super::{Alphabet, Mask, Paths, Pattern, Properties, Show};
 use read::*;
+use std::cmp::Ordering;
 
 /// The rule object of one column as a mask for a column of type `ty`; see [`Mask::parse`].
 pub(super) fn parse(name: &str, args: &Map<String, Json>, path: &str, ty: PlainType) -> Result<Mask> {
@@ -62,6 +65,17 @@ fn build(properties: &'static Properties, args: &Map<String, Json>, ty: Option<P
             let (left, right, fill, min_hidden) = partial(left, right, reader.fill()?, min_hidden)?;
             Mask::Partial { left, right, fill, min_hidden }
         }
+        "email" => Mask::Email { show: show(reader.text("show")?.unwrap_or("domain"))? },
+        "phone" => {
+            let right = counted(reader.integer("right", 2, FEW)?);
+            Mask::Phone { country: reader.flag_or("country", true)?, right }
+        }
+        "card" => {
+            let (bin, right) = (reader.integer("bin", 0, BIN)?, reader.integer("right", 4, FEW)?);
+            Mask::Card { bin: counted(bin), right: counted(right) }
+        }
+        "iban" => Mask::Iban { right: counted(reader.integer("right", 0, FEW)?) },
+        "url" => Mask::Url { path: reader.flag("path")? },
         "initials" => Mask::Initials { max: initials(reader.integer("max", 3, INITIALS)?)? },
         "date_trunc" => {
             let allowed = units(ty);
@@ -80,6 +94,20 @@ fn build(properties: &'static Properties, args: &Map<String, Json>, ty: Option<P
             };
             Mask::Bucket { step: step(&exact(given).unwrap_or_default(), ty)? }
         }
+        "round_sig" => Mask::RoundSig { digits: counted(reader.integer("digits", 1, DIGITS)?) },
+        "clamp" => {
+            let (low, high) = (bound(&reader, "low", ty)?, bound(&reader, "high", ty)?);
+            clamp(low, high, ty)?
+        }
+        "json" => Mask::Json { keep: keep(&reader.texts("keep")?)? },
+        "regex" => {
+            let need = |argument| reader.text(argument)?.ok_or_else(|| reader.missing(argument, REGEX_HINT.to_owned()));
+            Mask::Regex { pattern: pattern(need("pattern")?, need("replace")?)? }
+        }
+        "pseudonym_int" => Mask::PseudonymInt { bits: bits(reader.integer("bits", 64, BITS)?, ty)? },
+        "pseudonym_uuid" => Mask::PseudonymUuid,
+        "fpe" => Mask::Fpe { alphabet: alphabet(reader.text("alphabet")?.unwrap_or("digits"))? },
+        "hash_bucket" => Mask::HashBucket { buckets: counted(reader.integer("buckets", 16, BUCKETS)?) },
         "pseudonym" => {
             let (length, fold) = (reader.integer("length", 26, LENGTH)?, reader.flag("fold")?);
             if fold && ty.is_some_and(|ty| ty != PlainType::Text) {
@@ -88,7 +116,9 @@ fn build(properties: &'static Properties, args: &Map<String, Json>, ty: Option<P
             }
             Mask::Pseudonym { length: u8::try_from(length).unwrap_or(u8::MAX), fold }
         }
-        _ => Mask::Nullify,
+        "nullify" => Mask::Nullify,
+        // a mask that is declared and cannot be read must not become another one
+        other => return Err(Refused::new("mask", format!("mask \"{other}\" cannot be read"), "report this as a bug")),
     })
 }
 
@@ -150,13 +180,101 @@ fn step(text: &str, ty: Option<PlainType>) -> Read<Step> {
     })
 }
 
+fn show(label: &str) -> Read<Show> {
+    Show::from_label(label).ok_or_else(|| {
+        let message = format!("argument \"show\" of mask \"email\" is unknown: \"{label}\"");
+        Refused::new("show", message, format!("use one of: {}", list(Show::ALL.iter().map(|show| show.label()))))
+    })
+}
+
+fn alphabet(label: &str) -> Read<Alphabet> {
+    Alphabet::from_label(label).ok_or_else(|| {
+        let message = format!("argument \"alphabet\" of mask \"fpe\" is unknown: \"{label}\"");
+        Refused::new("alphabet", message, format!("use one of: {}", list(Alphabet::ALL.iter().map(|a| a.label()))))
+    })
+}
+
+/// What `bits` may be: 32 has no room for a bigint.
+fn bits(given: i64, ty: Option<PlainType>) -> Read<u32> {
+    match (given, ty) {
+        (64, _) => Ok(64),
+        (32, ty) if ty != Some(PlainType::Int8) => Ok(32),
+        (32, _) => {
+            let message =
+                "argument \"bits\" of mask \"pseudonym_int\" is too small for a column of type bigint".to_owned();
+            Err(Refused::new("bits", message, "leave it out: a bigint takes 64"))
+        }
+        _ => {
+            let message = format!("argument \"bits\" of mask \"pseudonym_int\" is out of range: {given}");
+            Err(Refused::new("bits", message, "use 64, or 32 for smallint and integer"))
+        }
+    }
+}
+
+fn keep(paths: &[String]) -> Read<Paths> {
+    let hint = "write paths such as \"$.plan\", \"$.items[*].sku\" or \"$.address.**\"";
+    if paths.is_empty() {
+        return Err(Refused::new("keep", "mask \"json\" keeps no path".to_owned(), format!("{hint}; or use nullify")));
+    }
+    Paths::parse(paths).map_err(|(at, why)| {
+        let path = paths.get(at).map_or("", String::as_str);
+        Refused::new("keep", format!("path \"{path}\" of mask \"json\" cannot be read: {why}"), hint).at(at)
+    })
+}
+
+const REGEX_HINT: &str = "such as \"pattern\": \"([A-Z]{2})-[0-9]{7}\", \"replace\": \"$1-*******\"";
+
+fn pattern(pattern: &str, replace: &str) -> Read<Pattern> {
+    Pattern::new(pattern, replace).map_err(|wrong| match wrong {
+        Wrong::Pattern(why) => {
+            let message = format!("argument \"pattern\" of mask \"regex\" is no pattern: {why}");
+            Refused::new("pattern", message, "the syntax is that of the Rust crate regex; the whole value must match")
+        }
+        Wrong::Replace(why) => {
+            let message = format!("argument \"replace\" of mask \"regex\" is refused: {why}");
+            Refused::new("replace", message, "use groups of the pattern: $1, ${1}, ${name}; a dollar sign is $$")
+        }
+    })
+}
+
+/// A bound of `clamp` in its canonical text.
+fn bound(reader: &Reader, argument: &'static str, ty: Option<PlainType>) -> Read<Option<String>> {
+    reader.get(argument).map(|_| typed(reader, argument, ty)).transpose()
+}
+
+fn clamp(low: Option<String>, high: Option<String>, ty: Option<PlainType>) -> Read<Mask> {
+    if low.is_none() && high.is_none() {
+        let message = "mask \"clamp\" needs \"low\" or \"high\"".to_owned();
+        return Err(Refused::new("low", message, "say the least or the most that is shown; or use \"clear\""));
+    }
+    let value = |text: &Option<String>| text.as_deref().and_then(|text| literal::parse(ty?, text));
+    if let (Some(least), Some(most)) = (value(&low), value(&high)) {
+        if order(&least, &most).is_none_or(Ordering::is_gt) {
+            return Err(crossed());
+        }
+    }
+    Ok(Mask::Clamp { low, high })
+}
+
+fn crossed() -> Refused {
+    let message = "argument \"high\" of mask \"clamp\" is below \"low\"".to_owned();
+    Refused::new("high", message, "exchange them")
+}
+
 /// The value of `constant` in its canonical text.
 fn constant(reader: &Reader, ty: Option<PlainType>) -> Read<String> {
     let hint = || ty.map_or_else(String::new, |ty| format!("use {}", literal::expected(ty)));
-    let given = reader.get("value").ok_or_else(|| reader.missing("value", hint()))?;
+    reader.get("value").ok_or_else(|| reader.missing("value", hint()))?;
+    typed(reader, "value", ty)
+}
+
+/// An argument of the column's type in its canonical text.
+fn typed(reader: &Reader, argument: &'static str, ty: Option<PlainType>) -> Read<String> {
+    let hint = || ty.map_or_else(String::new, |ty| format!("use {}", literal::expected(ty)));
+    let given = reader.get(argument).unwrap_or(&Json::Null);
     let Some(ty) = ty else {
         let text = given.as_str().map(str::to_owned);
-        return text.ok_or_else(|| Refused::new("value", reader.says("value", "must be a string"), String::new()));
+        return text.ok_or_else(|| Refused::new(argument, reader.says(argument, "must be a string"), String::new()));
     };
     let numeric = integral(Some(ty)) || matches!(ty, PlainType::Numeric | PlainType::Float4 | PlainType::Float8);
     let text = match given {
@@ -168,7 +286,7 @@ fn constant(reader: &Reader, ty: Option<PlainType>) -> Read<String> {
     };
     text.and_then(|text| literal::parse(ty, &text)).map(|value| literal::print(&value)).ok_or_else(|| {
         let what = format!("is not a value of type {}", ty.sql_name());
-        Refused::new("value", reader.says("value", &what), hint())
+        Refused::new(argument, reader.says(argument, &what), hint())
     })
 }
 

@@ -1,4 +1,4 @@
-//! Masks that need a key of the sub-processor: `pseudonym`. There is no function to call them by; `disclose` alone
+//! Masks that need a key of the sub-processor: `pseudonym`, `pseudonym_uuid`, `hash_bucket`. There is no function to call them by; `disclose` alone
 //! reaches them, so that nobody can pose a question of their own.
 //!
 //! PRF = HMAC-SHA-256 (RFC 2104, FIPS 180-4) under the rule's key over one class byte and the canonical value (C9).
@@ -42,6 +42,27 @@ pub fn pseudonym(key: &RuleKey, value: &Value, length: u8, fold: bool) -> String
     let mut out = BASE32_NOPAD.encode(&key.prf(&[&input])[..PSEUDONYM_BYTES]);
     out.make_ascii_lowercase();
     out.truncate(length.into());
+    out
+}
+
+/// `pseudonym_uuid`: the first 128 bits of the PRF as a uuid of version 8 (RFC 9562 section 5.8: 122 bits are the
+/// application's).
+pub fn pseudonym_uuid(key: &RuleKey, value: &Value) -> [u8; 16] {
+    let mut out = first_half(key, value);
+    out[6] = out[6] & 0x0f | 0x80;
+    out[8] = out[8] & 0x3f | 0x80;
+    out
+}
+
+/// `hash_bucket`: the first 128 bits of the PRF, as a big-endian number, modulo `buckets`. The bias is below 2^-118.
+pub fn hash_bucket(key: &RuleKey, value: &Value, buckets: u32) -> i32 {
+    let rest = u128::from_be_bytes(first_half(key, value)) % u128::from(buckets.max(1));
+    i32::try_from(rest).unwrap_or_default()
+}
+
+fn first_half(key: &RuleKey, value: &Value) -> [u8; 16] {
+    let mut out = [0; 16];
+    out.iter_mut().zip(key.prf(&[&encode(value)])).for_each(|(to, from)| *to = from);
     out
 }
 
@@ -187,6 +208,18 @@ mod tests {
         ];
         let encoded: std::collections::HashSet<Vec<u8>> = values.iter().map(|value| encode(value).to_vec()).collect();
         assert_eq!(encoded.len(), values.len());
+    }
+
+    #[test]
+    fn uuids_and_buckets() {
+        let uuids: std::collections::HashSet<[u8; 16]> =
+            (0..=255).map(|n| pseudonym_uuid(&key(), &Value::Uuid([n; 16]))).collect();
+        assert_eq!(uuids.len(), 256);
+        assert!(uuids.iter().all(|u| u[6] >> 4 == 8 && u[8] >> 6 == 2));
+        let mut buckets = [0; 16];
+        (0..16_000).for_each(|n| buckets[hash_bucket(&key(), &Value::Int4(n), 16) as usize] += 1);
+        assert!(buckets.iter().all(|n| (800..1200).contains(n)), "{buckets:?}");
+        assert_eq!(hash_bucket(&key(), &Value::Int2(7), 1024), hash_bucket(&key(), &number("7.0"), 1024));
     }
 
     #[test]

@@ -7,12 +7,18 @@
 //! What a mask answered once it answers for ever (C13): sub-processors store it. Better behaviour is a new mask, or a
 //! new argument that is off by default.
 
+mod apply;
 mod args;
 pub mod calendar;
 pub mod clamp;
+pub mod ff1;
+pub mod format;
+pub mod json;
 pub mod keyed;
 pub mod literal;
 mod number;
+pub mod pattern;
+pub mod phone;
 mod properties;
 pub mod round;
 pub mod text;
@@ -20,10 +26,14 @@ pub mod value;
 
 use serde_json::{json, Map, Value as Json};
 
-use crate::pure::error::{Error, Kind, Result};
+use crate::pure::error::Result;
 use crate::pure::keyring::RuleKey;
-use crate::pure::plaintext::{PlainType, Value};
+use crate::pure::plaintext::PlainType;
 
+pub use ff1::Alphabet;
+pub use format::Show;
+pub use json::Paths;
+pub use pattern::Pattern;
 pub use properties::{Properties, Uniqueness};
 pub use value::{Step, Unit};
 
@@ -57,10 +67,39 @@ pub enum Mask {
         /// The fewest characters that stay hidden, at least 4.
         min_hidden: u32,
     },
+    /// Parts of an email address.
+    Email {
+        /// What is shown.
+        show: Show,
+    },
+    /// A telephone number.
+    Phone {
+        /// Whether the country calling code stays.
+        country: bool,
+        /// Digits kept on the right.
+        right: u32,
+    },
+    /// A payment card's number.
+    Card {
+        /// Digits kept on the left.
+        bin: u32,
+        /// Digits kept on the right.
+        right: u32,
+    },
+    /// An international bank account number.
+    Iban {
+        /// Characters kept on the right, beside the country.
+        right: u32,
+    },
     /// First letters of words.
     Initials {
         /// The most words.
         max: u32,
+    },
+    /// Scheme and host of a web address.
+    Url {
+        /// Whether the path stays.
+        path: bool,
     },
     /// The start of a calendar unit.
     DateTrunc {
@@ -81,12 +120,51 @@ pub enum Mask {
         /// The width of a bucket.
         step: Step,
     },
+    /// A number to some significant digits.
+    RoundSig {
+        /// Digits, 1 to 6.
+        digits: u32,
+    },
+    /// A value within bounds, which are ISO text of the column's type.
+    Clamp {
+        /// The least that is shown.
+        low: Option<String>,
+        /// The most that is shown.
+        high: Option<String>,
+    },
+    /// The parts of a document that lie on paths.
+    Json {
+        /// The paths.
+        keep: Paths,
+    },
+    /// What a pattern captures.
+    Regex {
+        /// Pattern and replacement.
+        pattern: Pattern,
+    },
     /// A keyed hash in base32.
     Pseudonym {
         /// Characters, 16 to 26.
         length: u8,
         /// Lower-case a text first.
         fold: bool,
+    },
+    /// A keyed permutation of integers that keeps the sign.
+    PseudonymInt {
+        /// 64 or 32.
+        bits: u32,
+    },
+    /// A keyed hash as a uuid.
+    PseudonymUuid,
+    /// A keyed permutation of texts over an alphabet.
+    Fpe {
+        /// The characters that are exchanged.
+        alphabet: Alphabet,
+    },
+    /// A keyed group.
+    HashBucket {
+        /// How many groups.
+        buckets: u32,
     },
 }
 
@@ -96,6 +174,8 @@ pub struct Context<'a> {
     pub year: i32,
     /// The rule's key, for keyed masks.
     pub key: Option<&'a RuleKey>,
+    /// The rule's domain, for keyed masks.
+    pub domain: &'a str,
 }
 
 impl Mask {
@@ -125,12 +205,27 @@ impl Mask {
             Mask::Partial { left, right, fill, min_hidden } => {
                 json!({ "left": left, "right": right, "fill": fill, "min_hidden": min_hidden })
             }
+            Mask::Email { show } => json!({ "show": show.label() }),
+            Mask::Phone { country, right } => json!({ "country": country, "right": right }),
+            Mask::Card { bin, right } => json!({ "bin": bin, "right": right }),
+            Mask::Iban { right } => json!({ "right": right }),
             Mask::Initials { max } => json!({ "max": max }),
+            Mask::Url { path } => json!({ "path": path }),
             Mask::DateTrunc { unit } => json!({ "unit": unit.label() }),
             Mask::AgeBand { width, cap, year: None } => json!({ "width": width, "cap": cap }),
             Mask::AgeBand { width, cap, year: Some(year) } => json!({ "width": width, "cap": cap, "year": year }),
             Mask::Bucket { step } => json!({ "step": step.to_json() }),
+            Mask::RoundSig { digits } => json!({ "digits": digits }),
+            Mask::Clamp { low: Some(low), high: Some(high) } => json!({ "low": low, "high": high }),
+            Mask::Clamp { low: Some(low), high: None } => json!({ "low": low }),
+            Mask::Clamp { low: None, high } => json!({ "high": high }),
+            Mask::Json { keep } => json!({ "keep": keep.keep() }),
+            Mask::Regex { pattern } => json!({ "pattern": pattern.pattern(), "replace": pattern.replace() }),
             Mask::Pseudonym { length, fold } => json!({ "length": length, "fold": fold }),
+            Mask::PseudonymInt { bits } => json!({ "bits": bits }),
+            Mask::PseudonymUuid => json!({}),
+            Mask::Fpe { alphabet } => json!({ "alphabet": alphabet.label() }),
+            Mask::HashBucket { buckets } => json!({ "buckets": buckets }),
         };
         if let Json::Object(members) = &mut json {
             members.shift_insert(0, "mask".to_owned(), Json::from(self.name()));
@@ -150,11 +245,24 @@ impl Mask {
             Mask::Constant { .. } => 1,
             Mask::Redact { .. } => 2,
             Mask::Partial { .. } => 3,
-            Mask::Initials { .. } => 4,
-            Mask::DateTrunc { .. } => 5,
-            Mask::AgeBand { .. } => 6,
-            Mask::Bucket { .. } => 7,
-            Mask::Pseudonym { .. } => 8,
+            Mask::Email { .. } => 4,
+            Mask::Phone { .. } => 5,
+            Mask::Card { .. } => 6,
+            Mask::Iban { .. } => 7,
+            Mask::Initials { .. } => 8,
+            Mask::Url { .. } => 9,
+            Mask::DateTrunc { .. } => 10,
+            Mask::AgeBand { .. } => 11,
+            Mask::Bucket { .. } => 12,
+            Mask::RoundSig { .. } => 13,
+            Mask::Clamp { .. } => 14,
+            Mask::Json { .. } => 15,
+            Mask::Regex { .. } => 16,
+            Mask::Pseudonym { .. } => 17,
+            Mask::PseudonymInt { .. } => 18,
+            Mask::PseudonymUuid => 19,
+            Mask::Fpe { .. } => 20,
+            Mask::HashBucket { .. } => 21,
         }]
     }
 
@@ -175,152 +283,15 @@ impl Mask {
 
     /// The type of the result on a column of type `ty` (C5).
     pub fn result_type(&self, ty: PlainType) -> PlainType {
-        match self {
-            Mask::Redact { .. }
-            | Mask::Partial { .. }
-            | Mask::Initials { .. }
-            | Mask::AgeBand { .. }
-            | Mask::Pseudonym { .. } => PlainType::Text,
-            Mask::Nullify | Mask::Constant { .. } | Mask::DateTrunc { .. } | Mask::Bucket { .. } => ty,
+        match (self, self.properties().result) {
+            (Mask::PseudonymInt { bits: 32 }, _) => PlainType::Int4,
+            (Mask::PseudonymInt { .. }, _) => PlainType::Int8,
+            (_, "text") => PlainType::Text,
+            (_, "integer") => PlainType::Int4,
+            _ => ty,
         }
-    }
-
-    /// Masks one value; `None` is NULL. Total on every value (C1): a value of a type the mask does not take gives
-    /// [`text::FULL`], or NULL where the result is not text. The one error, `AL001`, is a keyed mask without its key.
-    pub fn apply(&self, v: &Value, ctx: &Context) -> Result<Option<Value>> {
-        let masked = match (self, v) {
-            (Mask::Nullify, _) => return Ok(None),
-            (Mask::Constant { .. }, _) => return Ok(self.of_null(v.plain_type())),
-            (Mask::Redact { fill, keep_length, keep_space }, Value::Text(value)) => {
-                Value::Text(text::redact(value, *fill, *keep_length, *keep_space))
-            }
-            (Mask::Partial { left, right, fill, min_hidden }, Value::Text(value)) => {
-                Value::Text(text::partial(value, *left, *right, *fill, *min_hidden))
-            }
-            (Mask::Initials { max }, Value::Text(value)) => Value::Text(text::initials(value, *max)),
-            (Mask::Redact { .. } | Mask::Partial { .. } | Mask::Initials { .. }, _) => {
-                Value::Text(text::FULL.to_owned())
-            }
-            (Mask::DateTrunc { unit }, Value::Date(value)) => Value::Date(value::date_trunc_days(*value, *unit)),
-            (Mask::DateTrunc { unit }, Value::Timestamp(value)) => {
-                Value::Timestamp(value::date_trunc_micros(*value, *unit))
-            }
-            (Mask::DateTrunc { unit }, Value::Timestamptz(value)) => {
-                Value::Timestamptz(value::date_trunc_micros(*value, *unit))
-            }
-            (Mask::AgeBand { width, cap, year }, _) => {
-                let born = match v {
-                    Value::Date(value) => value::year_of_days(*value),
-                    Value::Timestamp(value) | Value::Timestamptz(value) => value::year_of_micros(*value),
-                    _ => None,
-                };
-                Value::Text(value::age_band(born, year.unwrap_or(ctx.year), *width, *cap))
-            }
-            (Mask::Bucket { step }, _) => match value::bucket(v, step) {
-                Some(bucket) => bucket,
-                None => return Ok(None),
-            },
-            (Mask::DateTrunc { .. }, _) => return Ok(None),
-            (Mask::Pseudonym { length, fold }, _) => {
-                Value::Text(keyed::pseudonym(ctx.key.ok_or_else(|| self.locked())?, v, *length, *fold))
-            }
-        };
-        Ok(Some(masked))
-    }
-
-    /// Masks NULL, which stays NULL in all masks but `constant` (C6), in a column of type `ty`.
-    pub fn of_null(&self, ty: PlainType) -> Option<Value> {
-        match self {
-            Mask::Constant { value } => literal::parse(ty, value),
-            _ => None,
-        }
-    }
-
-    fn locked(&self) -> Error {
-        Error::new(Kind::Locked, format!("mask \"{}\" has no key", self.name()))
-            .hint("the sub-processor's mask key is not unlocked: see SELECT * FROM airlock.doctor()")
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::pure::keyring::{MaskKey, Secret};
-
-    fn every_mask() -> Vec<Mask> {
-        vec![
-            Mask::Nullify,
-            Mask::Constant { value: "7".to_owned() },
-            Mask::Redact { fill: '#', keep_length: true, keep_space: true },
-            Mask::Partial { left: 1, right: 4, fill: '*', min_hidden: 5 },
-            Mask::Initials { max: 2 },
-            Mask::DateTrunc { unit: Unit::Week },
-            Mask::AgeBand { width: 10, cap: 90, year: None },
-            Mask::AgeBand { width: 10, cap: 90, year: Some(2026) },
-            Mask::Bucket { step: Step::parse("0.25").unwrap() },
-            Mask::Bucket { step: Step::parse("10").unwrap() },
-            Mask::Pseudonym { length: 26, fold: true },
-        ]
-    }
-
-    #[test]
-    fn properties_belong_to_their_mask() {
-        for mask in every_mask() {
-            let json = mask.to_json();
-            assert_eq!(json["mask"], mask.name());
-            for member in json.as_object().unwrap().keys().filter(|member| *member != "mask") {
-                assert!(mask.properties().arguments.contains(&member.as_str()), "{}: {member}", mask.name());
-            }
-            let declared = mask.properties().result;
-            for ty in mask.properties().accepts {
-                let result = mask.result_type(*ty);
-                assert_eq!(result, if declared == "same" { *ty } else { PlainType::Text });
-            }
-        }
-        let names: std::collections::HashSet<_> = Mask::all().iter().map(|properties| properties.name).collect();
-        assert_eq!(names.len(), 9);
-    }
-
-    #[test]
-    fn json_and_back() {
-        for mask in every_mask() {
-            assert_eq!(Mask::from_json(&mask.to_json()).unwrap(), mask);
-        }
-        let partial = Mask::Partial { left: 0, right: 4, fill: '*', min_hidden: 4 };
-        let canonical = r#"{"mask":"partial","left":0,"right":4,"fill":"*","min_hidden":4}"#;
-        assert_eq!(partial.to_json().to_string(), canonical);
-    }
-
-    #[test]
-    fn stored_rubbish_is_corrupt() {
-        for text in ["1", "{}", r#"{"mask":"nope"}"#, r#"{"mask":"partial"}"#, r#"{"mask":"nullify","x":1}"#] {
-            let json: Json = serde_json::from_str(text).unwrap();
-            assert_eq!(Mask::from_json(&json).unwrap_err().kind, Kind::Corrupt, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_keyed_mask_needs_its_key_and_no_other_does() {
-        let without = Context { year: 2026, key: None };
-        let key = MaskKey::derive(&Secret::new([1; 32])).rule_key("pseudonym", "d");
-        let with = Context { year: 2026, key: Some(&key) };
-        for mask in every_mask() {
-            let result = mask.apply(&Value::Text("Ada".to_owned()), &without);
-            assert_eq!(result.is_err_and(|error| error.kind == Kind::Locked), mask.keyed());
-            assert!(mask.apply(&Value::Text("Ada".to_owned()), &with).is_ok());
-        }
-    }
-
-    #[test]
-    fn a_value_of_another_type_shows_nothing() {
-        let ctx = Context { year: 2026, key: None };
-        let masked = |mask: Mask, value| mask.apply(&value, &ctx).unwrap().map(|masked| literal::print(&masked));
-        let redact = Mask::Redact { fill: '*', keep_length: true, keep_space: false };
-        assert_eq!(masked(redact, Value::Int4(12)).as_deref(), Some(text::FULL));
-        assert_eq!(masked(Mask::Initials { max: 3 }, Value::Bytea(vec![65])).as_deref(), Some(text::FULL));
-        assert_eq!(masked(Mask::DateTrunc { unit: Unit::Year }, Value::Int4(12)), None);
-        assert_eq!(masked(Mask::Bucket { step: Step::parse("10").unwrap() }, Value::Bool(true)), None);
-        let band = Mask::AgeBand { width: 10, cap: 90, year: None };
-        assert_eq!(masked(band, Value::Int4(12)).as_deref(), Some(value::UNKNOWN));
-    }
-}
+mod tests;

@@ -71,6 +71,9 @@ const ANY: &[T] = &[
 const TEXTS: &[T] = &[T::Text];
 const DATES: &[T] = &[T::Date, T::Timestamp, T::Timestamptz];
 const NUMBERS: &[T] = &[T::Int2, T::Int4, T::Int8, T::Numeric, T::Float4, T::Float8];
+const INTEGERS: &[T] = &[T::Int2, T::Int4, T::Int8];
+const CLAMPED: &[T] =
+    &[T::Int2, T::Int4, T::Int8, T::Numeric, T::Float4, T::Float8, T::Date, T::Timestamp, T::Timestamptz];
 const HASHED: &[T] = &[T::Text, T::Int2, T::Int4, T::Int8, T::Numeric, T::Uuid, T::Date, T::Bytea];
 const DATE_NAMES: &str = "date, timestamp, timestamptz";
 
@@ -88,7 +91,7 @@ const LOSSY: Properties = Properties {
 };
 
 /// In the order of [`Mask`]'s variants and of [`Mask::properties`].
-pub(super) static ALL: [Properties; 9] = [
+pub(super) static ALL: [Properties; 22] = [
     LOSSY,
     Properties { name: "constant", arguments: &["value"], ..LOSSY },
     Properties {
@@ -110,12 +113,57 @@ pub(super) static ALL: [Properties; 9] = [
         ..LOSSY
     },
     Properties {
+        name: "email",
+        leaks: "what is shown",
+        types: "text",
+        accepts: TEXTS,
+        result: "text",
+        arguments: &["show"],
+        ..LOSSY
+    },
+    Properties {
+        name: "phone",
+        leaks: "country, punctuation, last digits",
+        types: "text",
+        accepts: TEXTS,
+        result: "text",
+        arguments: &["country", "right"],
+        ..LOSSY
+    },
+    Properties {
+        name: "card",
+        leaks: "first digits (BIN), last digits, length",
+        types: "text",
+        accepts: TEXTS,
+        result: "text",
+        arguments: &["bin", "right"],
+        ..LOSSY
+    },
+    Properties {
+        name: "iban",
+        leaks: "country, length, last characters",
+        types: "text",
+        accepts: TEXTS,
+        result: "text",
+        arguments: &["right"],
+        ..LOSSY
+    },
+    Properties {
         name: "initials",
         leaks: "first letters, word count",
         types: "text",
         accepts: TEXTS,
         result: "text",
         arguments: &["max"],
+        ..LOSSY
+    },
+    Properties {
+        name: "url",
+        leaks: "scheme, host; the path if it is kept",
+        types: "text",
+        accepts: TEXTS,
+        result: "text",
+        arguments: &["path"],
         ..LOSSY
     },
     Properties {
@@ -146,6 +194,44 @@ pub(super) static ALL: [Properties; 9] = [
         ..LOSSY
     },
     Properties {
+        name: "round_sig",
+        keeps_order: true,
+        leaks: "size; values of few digits pass whole",
+        types: "smallint, integer, bigint, numeric, real, double precision",
+        accepts: NUMBERS,
+        result: "same",
+        arguments: &["digits"],
+        ..LOSSY
+    },
+    Properties {
+        name: "clamp",
+        keeps_order: true,
+        leaks: "values between the bounds",
+        types: "smallint, integer, bigint, numeric, real, double precision, date, timestamp, timestamptz",
+        accepts: CLAMPED,
+        result: "same",
+        arguments: &["low", "high"],
+        ..LOSSY
+    },
+    Properties {
+        name: "json",
+        leaks: "structure and values along kept paths",
+        types: "jsonb",
+        accepts: &[T::Jsonb],
+        result: "same",
+        arguments: &["keep"],
+        ..LOSSY
+    },
+    Properties {
+        name: "regex",
+        leaks: "what the pattern captures",
+        types: "text",
+        accepts: TEXTS,
+        result: "text",
+        arguments: &["pattern", "replace"],
+        ..LOSSY
+    },
+    Properties {
         name: "pseudonym",
         keyed: true,
         uniqueness: Uniqueness::Practical,
@@ -154,6 +240,49 @@ pub(super) static ALL: [Properties; 9] = [
         accepts: HASHED,
         result: "text",
         arguments: &["length", "fold"],
+        ..LOSSY
+    },
+    Properties {
+        name: "pseudonym_int",
+        keyed: true,
+        uniqueness: Uniqueness::Exact,
+        leaks: "equality, sign",
+        types: "smallint, integer, bigint",
+        accepts: INTEGERS,
+        result: "bigint, or integer with 32 bits",
+        arguments: &["bits"],
+        ..LOSSY
+    },
+    Properties {
+        name: "pseudonym_uuid",
+        keyed: true,
+        uniqueness: Uniqueness::Practical,
+        leaks: "equality",
+        types: "uuid",
+        accepts: &[T::Uuid],
+        result: "same",
+        arguments: &[],
+        ..LOSSY
+    },
+    Properties {
+        name: "fpe",
+        keyed: true,
+        uniqueness: Uniqueness::Formed,
+        leaks: "equality, length, punctuation",
+        types: "text",
+        accepts: TEXTS,
+        result: "text",
+        arguments: &["alphabet"],
+        ..LOSSY
+    },
+    Properties {
+        name: "hash_bucket",
+        keyed: true,
+        leaks: "the group",
+        types: "text, smallint, integer, bigint, numeric, uuid, date, bytea",
+        accepts: HASHED,
+        result: "integer",
+        arguments: &["buckets"],
         ..LOSSY
     },
 ];

@@ -14,7 +14,7 @@ pub const FILLS: [char; 7] = ['*', '#', 'x', 'X', '.', '_', '-'];
 const FULL_LENGTH: usize = 8;
 
 /// A mask that parses its input answers [`FULL`] above this many bytes, before it parses.
-const FORMAT_LIMIT: usize = 64 * 1024;
+pub(super) const FORMAT_LIMIT: usize = 64 * 1024;
 
 /// `redact`: eight fills, or with `keep_length` one fill per character; with `keep_space` too, every white-space
 /// character becomes one space.

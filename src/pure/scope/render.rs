@@ -111,7 +111,7 @@ fn expression(column: &PlanColumn, rule: i32) -> Result<String> {
         ColumnExpr::Column => name,
         ColumnExpr::Null => format!("NULL::{result}"),
         ColumnExpr::Constant(value) => format!("{}::{result}", literal(value)),
-        ColumnExpr::Masked { mask, cast } => call(mask, &cast_to(name, *cast))?,
+        ColumnExpr::Masked { mask, cast } => call(mask, &cast_to(name, *cast), &result)?,
         ColumnExpr::Disclose { cast } => {
             let value = cast_to(name, *cast);
             if !column.bound.is_empty() {
@@ -140,8 +140,9 @@ fn cast_to(value: String, cast: Option<PlainType>) -> String {
 const STATEMENT_YEAR: &str =
     "EXTRACT(year FROM (pg_catalog.statement_timestamp() AT TIME ZONE 'UTC'::pg_catalog.text))::integer";
 
-/// The call of a mask without a key. Exhaustive, so that the compiler leads a new mask here.
-fn call(mask: &Mask, value: &str) -> Result<String> {
+/// The call of a mask without a key, for a view column of type `result`. Exhaustive, so that the compiler leads a new
+/// mask here.
+fn call(mask: &Mask, value: &str, result: &str) -> Result<String> {
     let arguments = match mask {
         Mask::Redact { fill, keep_length, keep_space } => {
             vec![text(&fill.to_string()), flag(*keep_length), flag(*keep_space)]
@@ -149,14 +150,35 @@ fn call(mask: &Mask, value: &str) -> Result<String> {
         Mask::Partial { left, right, fill, min_hidden } => {
             vec![left.to_string(), right.to_string(), text(&fill.to_string()), min_hidden.to_string()]
         }
+        Mask::Email { show } => vec![text(show.label())],
+        Mask::Phone { country, right } => vec![flag(*country), right.to_string()],
+        Mask::Card { bin, right } => vec![bin.to_string(), right.to_string()],
+        Mask::Iban { right } => vec![right.to_string()],
         Mask::Initials { max } => vec![max.to_string()],
+        Mask::Url { path } => vec![flag(*path)],
         Mask::DateTrunc { .. } => vec![text(&argument(mask, "unit"))],
         Mask::AgeBand { width, cap, year } => {
             let year = year.map_or(STATEMENT_YEAR.to_string(), |year| year.to_string());
             vec![year, width.to_string(), cap.to_string()]
         }
         Mask::Bucket { .. } => vec![format!("{}::numeric", literal(&argument(mask, "step")))],
-        Mask::Nullify | Mask::Constant { .. } | Mask::Pseudonym { .. } => {
+        Mask::RoundSig { digits } => vec![digits.to_string()],
+        Mask::Clamp { low, high } => {
+            let bound = |b: &Option<String>| b.as_deref().map_or("NULL".to_string(), literal);
+            vec![format!("{}::{result}", bound(low)), format!("{}::{result}", bound(high))]
+        }
+        Mask::Json { keep } => {
+            let paths: Vec<String> = keep.keep().iter().map(|path| literal(path)).collect();
+            vec![format!("ARRAY[{}]::pg_catalog.text[]", paths.join(", "))]
+        }
+        Mask::Regex { pattern } => vec![text(pattern.pattern()), text(pattern.replace())],
+        Mask::Nullify
+        | Mask::Constant { .. }
+        | Mask::Pseudonym { .. }
+        | Mask::PseudonymInt { .. }
+        | Mask::PseudonymUuid
+        | Mask::Fpe { .. }
+        | Mask::HashBucket { .. } => {
             return Err(Error::new(Kind::Corrupt, format!("mask \"{}\" has no call in a view", mask.name())))
         }
     };
@@ -255,13 +277,13 @@ mod tests {
     #[test]
     fn the_year_of_the_statement_is_utc() {
         let mask = Mask::AgeBand { width: 10, cap: 90, year: None };
-        let sql = call(&mask, "\"born\"").unwrap();
+        let sql = call(&mask, "\"born\"", "text").unwrap();
         assert!(sql.contains("AT TIME ZONE 'UTC'"), "{sql}");
     }
 
     #[test]
     fn a_keyed_mask_has_no_call() {
-        let error = call(&Mask::Pseudonym { length: 26, fold: false }, "\"c\"").unwrap_err();
+        let error = call(&Mask::Pseudonym { length: 26, fold: false }, "\"c\"", "text").unwrap_err();
         assert_eq!(error.kind, Kind::Corrupt);
     }
 

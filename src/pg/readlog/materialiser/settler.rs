@@ -2,6 +2,7 @@
 
 use super::backlog::Warner;
 use super::batch::{self, Batch};
+use super::expiry;
 use super::heads::{self, Keeper};
 use super::open::OpenReads;
 use super::partitions;
@@ -313,6 +314,7 @@ impl Settler {
         }
         let mut force = false;
         if !begins && (self.looked.elapsed() >= SLOT || !self.slot) {
+            expiry::end_readers()?;
             force = self.look_at_slot()?;
         }
         self.position = batch.end;

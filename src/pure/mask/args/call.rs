@@ -4,8 +4,9 @@
 use crate::pure::error::Result;
 use crate::pure::plaintext::PlainType;
 
-use super::read::{fill, in_range, Refused, CAP, MIN_HIDDEN, WIDTH, WINDOW, YEAR};
-use super::{initials, partial, redact, step, unit, units, Mask, Step, Unit};
+use super::read::{counted, fill, in_range, Refused, BIN, CAP, DIGITS, FEW, MIN_HIDDEN, WIDTH, WINDOW, YEAR};
+use super::{clamp, crossed, initials, keep, partial, pattern, redact, show, step, unit, units};
+use super::{Mask, Paths, Pattern, Show, Step, Unit};
 
 impl Mask {
     /// Checks `mask_redact(value, fill, keep_length, keep_space)` and gives the fill.
@@ -47,5 +48,51 @@ impl Mask {
     /// Checks `mask_bucket(value, step)` for a value of type `ty`; `text` is the step as PostgreSQL prints a numeric.
     pub fn bucket_args(text: &str, ty: PlainType) -> Result<Step> {
         step(text, Some(ty)).map_err(Refused::in_call)
+    }
+
+    /// Checks `mask_email(value, show)` and gives what is shown.
+    pub fn email_args(label: &str) -> Result<Show> {
+        show(label).map_err(Refused::in_call)
+    }
+
+    /// Checks `mask_phone(value, country, right)` and gives right.
+    pub fn phone_args(right: i32) -> Result<u32> {
+        in_range("phone", "right", right.into(), FEW).map(counted).map_err(Refused::in_call)
+    }
+
+    /// Checks `mask_card(value, bin, right)` and gives both.
+    pub fn card_args(bin: i32, right: i32) -> Result<(u32, u32)> {
+        let checked = || Ok((in_range("card", "bin", bin.into(), BIN)?, in_range("card", "right", right.into(), FEW)?));
+        checked().map(|(bin, right)| (counted(bin), counted(right))).map_err(Refused::in_call)
+    }
+
+    /// Checks `mask_iban(value, right)` and gives right.
+    pub fn iban_args(right: i32) -> Result<u32> {
+        in_range("iban", "right", right.into(), FEW).map(counted).map_err(Refused::in_call)
+    }
+
+    /// Checks `mask_round_sig(value, digits)` and gives digits.
+    pub fn round_sig_args(digits: i32) -> Result<u32> {
+        in_range("round_sig", "digits", digits.into(), DIGITS).map(counted).map_err(Refused::in_call)
+    }
+
+    /// Checks `mask_clamp(value, low, high)`: which bounds there are, and whether they are in order.
+    pub fn clamp_args(low: bool, high: bool, in_order: bool) -> Result<()> {
+        let wrong = match (low || high, in_order) {
+            (true, true) => return Ok(()),
+            (false, _) => clamp(None, None, None).err(),
+            (true, false) => Some(crossed()),
+        };
+        wrong.map_or(Ok(()), |refused| Err(refused.in_call()))
+    }
+
+    /// Checks `mask_json(value, keep)` and gives the paths.
+    pub fn json_args(paths: &[String]) -> Result<Paths> {
+        keep(paths).map_err(Refused::in_call)
+    }
+
+    /// Checks `mask_regex(value, pattern, replace)` and compiles them.
+    pub fn regex_args(given: &str, replace: &str) -> Result<Pattern> {
+        pattern(given, replace).map_err(Refused::in_call)
     }
 }

@@ -8,18 +8,26 @@ use crate::pure::mask::text::FILLS;
 /// An argument that is refused; the caller knows whether it stands in a scope or in a view.
 pub(super) struct Refused {
     argument: String,
+    /// Which one, where the argument is a list.
+    place: Option<usize>,
     pub message: String,
     hint: String,
 }
 
 impl Refused {
     pub fn new(argument: &str, message: String, hint: impl Into<String>) -> Self {
-        Refused { argument: argument.to_owned(), message, hint: hint.into() }
+        Refused { argument: argument.to_owned(), place: None, message, hint: hint.into() }
+    }
+
+    /// The same of one of a list.
+    pub fn at(self, place: usize) -> Self {
+        Refused { place: Some(place), ..self }
     }
 
     /// In a scope definition, under the rule's path.
     pub fn in_scope(self, path: &str) -> Error {
-        Error::scope(&member(path, &self.argument), self.message).hint(self.hint)
+        let place = self.place.map_or(String::new(), |place| format!("[{place}]"));
+        Error::scope(&(member(path, &self.argument) + &place), self.message).hint(self.hint)
     }
 
     /// In a call from SQL.
@@ -56,6 +64,11 @@ pub(super) const WIDTH: Range = 5..=50;
 pub(super) const CAP: Range = 20..=100;
 pub(super) const YEAR: Range = 1..=9_999;
 pub(super) const LENGTH: Range = 16..=26;
+pub(super) const FEW: Range = 0..=4;
+pub(super) const BIN: Range = 0..=6;
+pub(super) const DIGITS: Range = 1..=6;
+pub(super) const BITS: Range = 32..=64;
+pub(super) const BUCKETS: Range = 2..=1024;
 
 /// The members of one rule, read by name and type.
 pub(super) struct Reader<'a> {
@@ -83,7 +96,11 @@ impl<'a> Reader<'a> {
     }
 
     pub fn flag(&self, argument: &'static str) -> Read<bool> {
-        let Some(given) = self.get(argument) else { return Ok(false) };
+        self.flag_or(argument, false)
+    }
+
+    pub fn flag_or(&self, argument: &'static str, default: bool) -> Read<bool> {
+        let Some(given) = self.get(argument) else { return Ok(default) };
         let wrong = || Refused::new(argument, self.says(argument, "must be true or false"), "write true or false");
         given.as_bool().ok_or_else(wrong)
     }
@@ -92,6 +109,15 @@ impl<'a> Reader<'a> {
         let Some(given) = self.get(argument) else { return Ok(None) };
         let wrong = || Refused::new(argument, self.says(argument, "must be a string"), "write it in double quotes");
         given.as_str().map(Some).ok_or_else(wrong)
+    }
+
+    /// A list of strings; empty where it is not given.
+    pub fn texts(&self, argument: &'static str) -> Read<Vec<String>> {
+        let Some(given) = self.get(argument) else { return Ok(Vec::new()) };
+        let texts = given.as_array().and_then(|list| list.iter().map(|t| t.as_str().map(str::to_owned)).collect());
+        texts.ok_or_else(|| {
+            Refused::new(argument, self.says(argument, "must be a list of strings"), "write it as [\"…\", \"…\"]")
+        })
     }
 
     pub fn fill(&self) -> Read<char> {

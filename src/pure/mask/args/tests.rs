@@ -110,11 +110,11 @@ fn hints_list_what_is_allowed() {
     let hint = |json, ty| rule(json, ty).unwrap_err().hint.unwrap();
     assert_eq!(
         hint(r#"{"mask":"scramble"}"#, PlainType::Text),
-        "use one of: nullify, constant, redact, partial, initials, date_trunc, age_band, bucket, pseudonym"
+        "use one of: nullify, constant, redact, partial, email, phone, card, iban, initials, url, date_trunc, age_band, bucket, round_sig, clamp, json, regex, pseudonym, pseudonym_int, pseudonym_uuid, fpe, hash_bucket"
     );
     assert_eq!(
         hint(r#"{"mask":"partial"}"#, PlainType::Int4),
-        "\"partial\" takes text; such a column can use: nullify, constant, bucket, pseudonym"
+        "\"partial\" takes text; such a column can use: nullify, constant, bucket, round_sig, clamp, pseudonym, pseudonym_int, hash_bucket"
     );
     assert_eq!(
         hint(r#"{"mask":"date_trunc","unit":"day"}"#, PlainType::Date),
@@ -135,6 +135,9 @@ fn calls_from_sql_are_checked_alike() {
     assert_eq!(Mask::date_trunc_args("hour", PlainType::Timestamptz), Ok(Unit::Hour));
     assert_eq!(Mask::age_band_args(2026, 5, 100), Ok(()));
     assert_eq!(Mask::bucket_args("0.50", PlainType::Numeric).unwrap().to_string(), "0.50");
+    assert_eq!((Mask::email_args("tld"), Mask::phone_args(4)), (Ok(Show::Tld), Ok(4)));
+    assert_eq!((Mask::card_args(6, 4), Mask::iban_args(0), Mask::round_sig_args(6)), (Ok((6, 4)), Ok(0), Ok(6)));
+    assert_eq!((Mask::clamp_args(true, false, true), Mask::clamp_args(true, true, true)), (Ok(()), Ok(())));
     let refused = [
         Mask::redact_args("", false, false).err(),
         Mask::redact_args("*", false, true).err(),
@@ -150,6 +153,18 @@ fn calls_from_sql_are_checked_alike() {
         Mask::bucket_args("1", PlainType::Int8).err(),
         Mask::bucket_args("NaN", PlainType::Numeric).err(),
         Mask::bucket_args("0", PlainType::Numeric).err(),
+        Mask::email_args("all").err(),
+        Mask::phone_args(5).err(),
+        Mask::card_args(7, 4).err(),
+        Mask::card_args(0, -1).err(),
+        Mask::iban_args(5).err(),
+        Mask::round_sig_args(0).err(),
+        Mask::clamp_args(false, false, true).err(),
+        Mask::clamp_args(true, true, false).err(),
+        Mask::json_args(&[]).err(),
+        Mask::json_args(&["plan".to_owned()]).err(),
+        Mask::regex_args("(", "").err(),
+        Mask::regex_args("a", "$0").err(),
     ];
     for (index, error) in refused.into_iter().enumerate() {
         let error = error.unwrap_or_else(|| panic!("number {index} was taken"));

@@ -1,0 +1,120 @@
+//! Whatever changes under a scope is blocked by PostgreSQL, followed, or shuts the scope (AL010) at the next statement, in
+//! open sessions and for prepared statements too, until it is put back or `replace_scope` has been called.
+
+use crate::cluster::Cluster;
+use crate::fixture::{leaked, running, ACME_RULES, VISIBLE};
+use crate::protocol::Conn;
+
+const READ: &str = "SELECT id, city, phone FROM acme.customers";
+
+/// What the session gets: a plain read, and one that was prepared before.
+fn codes(conn: &mut Conn) -> Vec<String> {
+    let answers = [conn.query(READ), conn.query("EXECUTE p")];
+    let code = |answer: &crate::protocol::Answer| match answer.error {
+        None => {
+            assert_eq!(answer.received, VISIBLE, "{answer:?}");
+            String::new()
+        }
+        Some(_) => {
+            assert_eq!((answer.received, leaked(answer)), (0, None), "{answer:?}");
+            answer.code().to_string()
+        }
+    };
+    answers.iter().map(code).collect()
+}
+
+fn definition(cluster: &Cluster, view: &str) -> String {
+    cluster.admin(&format!("SELECT rtrim(pg_get_viewdef('{view}'::regclass), ';')")).value()
+}
+
+#[test]
+fn what_changes_under_a_scope_is_followed_or_shuts_it() {
+    let cluster = running();
+    let inner = cluster.admin("SELECT inner_view::regclass::text FROM airlock_catalog.scope WHERE view::text = 'acme.customers' AND dropped_at IS NULL").value();
+    let (outer_as, inner_as) = (definition(&cluster, "acme.customers"), definition(&cluster, &inner));
+    let replace = |view: &str, text: &str| format!("CREATE OR REPLACE VIEW {view} WITH (security_barrier) AS {text}");
+    let mut acme = cluster.connect("acme");
+    acme.query(&format!("PREPARE p AS {READ}")).ok();
+    assert_eq!(codes(&mut acme), ["", ""]);
+    let shut = [
+        ("ALTER VIEW acme.customers SET (security_barrier = false)".to_string(), "ALTER VIEW acme.customers SET (security_barrier = true)".to_string()),
+        (format!("ALTER VIEW {inner} RESET (security_barrier)"), format!("ALTER VIEW {inner} SET (security_barrier = true)")),
+        ("ALTER VIEW acme.customers OWNER TO postgres".into(), "ALTER VIEW acme.customers OWNER TO airlock_view_owner".into()),
+        // the filter of the rows, and the gate
+        (replace(&inner, &inner_as[..inner_as.find("WHERE").unwrap()]), replace(&inner, &inner_as)),
+        (replace(&inner, &format!("{} WHERE airlock.gate(1)", &inner_as[..inner_as.find("WHERE").unwrap()])), replace(&inner, &inner_as)),
+        (replace(&inner, &format!("{inner_as} OR true")), replace(&inner, &inner_as)),
+        // a mask that shows more
+        (replace("acme.customers", &outer_as.replace("mask_partial(phone, 0, 2", "mask_partial(phone, 0, 6")), replace("acme.customers", &outer_as)),
+        ("ALTER VIEW acme.customers RENAME COLUMN country TO land".into(), "ALTER VIEW acme.customers RENAME COLUMN land TO country".into()),
+        ("ALTER TABLE public.customers RENAME COLUMN city TO town".into(), "ALTER TABLE public.customers RENAME COLUMN town TO city".into()),
+        ("ALTER TABLE public.customers RENAME TO clients".into(), "ALTER TABLE public.clients RENAME TO customers".into()),
+        ("CREATE SCHEMA elsewhere; ALTER TABLE public.customers SET SCHEMA elsewhere".into(), "ALTER TABLE elsewhere.customers SET SCHEMA public".into()),
+        ("ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY; CREATE POLICY all_of_it ON public.customers USING (true)".into(), "ALTER TABLE public.customers DISABLE ROW LEVEL SECURITY".into()),
+    ];
+    for (change, back) in shut {
+        assert_ne!(change, back);
+        cluster.admin(&change);
+        assert_eq!(codes(&mut acme), ["AL010", "AL010"], "{change}");
+        let mut new = cluster.connect("acme");
+        let answer = new.query(READ);
+        assert_eq!((answer.code(), answer.received), ("AL010", 0), "{change}: {answer:?}");
+        let error = answer.error.as_ref().unwrap();
+        assert!(error.get('H').contains("airlock.doctor()") && error.get('H').contains("replace_scope"), "{error:?}");
+        let named = cluster
+            .admin("SELECT count(*) FROM airlock.doctor() WHERE severity = 'error' AND \"check\" = 'view'")
+            .value();
+        assert_ne!(named, "0", "{change}");
+        cluster.admin(&back);
+        assert_eq!(codes(&mut acme), ["", ""], "{back}");
+    }
+    let followed = [
+        "ALTER TABLE public.customers ADD COLUMN extra text DEFAULT 'CANARYCOL_p_extra'",
+        "ALTER TABLE public.customers DROP COLUMN extra",
+        "CREATE INDEX ON public.customers (city)",
+        "ANALYZE public.customers",
+        "VACUUM FULL public.customers",
+        "ALTER TABLE public.customers RENAME COLUMN note TO remark",
+        "ALTER TABLE public.customers RENAME COLUMN remark TO note",
+        "ALTER TABLE public.customers ALTER COLUMN city SET STATISTICS 10",
+        "ALTER TABLE public.customers SET (fillfactor = 90)",
+    ];
+    for change in followed {
+        cluster.admin(change);
+        assert_eq!(codes(&mut acme), ["", ""], "{change}");
+    }
+    for blocked in [
+        "ALTER TABLE public.customers DROP COLUMN city",
+        "ALTER TABLE public.customers ALTER COLUMN city TYPE varchar(10)",
+        "DROP TABLE public.customers",
+    ] {
+        let code = cluster.admin_error(blocked).code().to_string();
+        assert!(["2BP01", "0A000"].contains(&code.as_str()), "{blocked}: {code}");
+    }
+    // an administrator looks, and makes the scope anew
+    cluster.admin("ALTER TABLE public.customers RENAME COLUMN city TO town");
+    assert_eq!(cluster.sql("acme", READ).code(), "AL010");
+    cluster.admin(&format!(
+        "SELECT airlock.replace_scope('acme', 'public.customers', '{}', row_filter => 'id % 10 <> 0')",
+        ACME_RULES.replace("\"city\"", "\"town\"")
+    ));
+    assert_eq!(cluster.sql("acme", "SELECT id, town FROM acme.customers").ok().received, VISIBLE);
+}
+
+/// A change that is rolled back shuts nothing, and one within a reader's own transaction is seen by its next statement.
+#[test]
+fn a_change_that_is_not_committed_shuts_nothing() {
+    let cluster = running();
+    let mut acme = cluster.connect("acme");
+    acme.query(&format!("PREPARE p AS {READ}")).ok();
+    let mut admin = cluster.connect("postgres");
+    admin.query("BEGIN; ALTER TABLE public.customers SET (autovacuum_enabled = off); ROLLBACK").ok();
+    assert_eq!(codes(&mut acme), ["", ""]);
+    acme.query("BEGIN").ok();
+    assert_eq!(codes(&mut acme), ["", ""]);
+    acme.query("COMMIT").ok();
+    cluster.admin("ALTER VIEW acme.customers RENAME COLUMN country TO land");
+    acme.query("BEGIN").ok();
+    assert_eq!(acme.query(READ).code(), "AL010");
+    acme.query("ROLLBACK").ok();
+}
