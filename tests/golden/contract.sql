@@ -3,9 +3,9 @@ WITH member AS (
   SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
    WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'pg_airlock')
 SELECT line FROM (
-  SELECT format('function %s -> %s %s %s parallel %s%s%s%s acl %s', p.oid::regprocedure, pg_get_function_result(p.oid),
+  SELECT format('function %s -> %s %s %s parallel %s cost %s%s%s%s acl %s', p.oid::regprocedure, pg_get_function_result(p.oid),
            CASE p.provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END,
-           CASE WHEN p.proisstrict THEN 'strict' ELSE 'null-input' END, p.proparallel,
+           CASE WHEN p.proisstrict THEN 'strict' ELSE 'null-input' END, p.proparallel, p.procost,
            CASE WHEN p.proleakproof THEN ' LEAKPROOF' END,
            concat(CASE WHEN p.prosecdef THEN ' definer' END, ' support ' || nullif(p.prosupport, 0)::regproc),
            ' ' || array_to_string(p.proconfig, ';'),

@@ -31,7 +31,7 @@ const LABEL: &str = "pg_airlock/ff1/1";
 
 /// The AES-256 key of the FF1 masks of one rule, wiped on drop.
 ///
-/// It is expanded anew for each value, some 50 ns, so that no key schedule outlives a value. Crate `aes` wipes the
+/// It is expanded anew for each use, some 50 ns, so that no key schedule outlives a value. Crate `aes` wipes the
 /// schedule, and each copy of it that `fpe` makes for a round, on drop. What remains is what the compiler leaves on the
 /// stack when it moves one, and `fpe`'s round outputs, which say nothing of the key.
 pub struct Ff1Key(Zeroizing<[u8; 32]>);
@@ -122,7 +122,7 @@ impl Alphabet {
 /// `pseudonym_int`: FF1 with radix 2 on the 32 or 64 bits of the value's two's complement, the sign bit as the first
 /// numeral, repeated until the sign is the value's: a permutation of the negative values and one of the others.
 ///
-/// It ends because a permutation comes back to where it began, after two rounds on average. `bits` other than 32 is 64;
+/// It ends because a permutation comes back to where it began; two turns are the average. `bits` other than 32 is 64;
 /// with 32 only the lower half of a wider value counts, and the result is an `integer` all the same.
 pub fn pseudonym_int(key: &Ff1Key, tweak: &[u8], value: i64, bits: u32) -> i64 {
     walk(key, tweak, value, bits, Way::Mask)
@@ -135,8 +135,8 @@ pub fn pseudonym_int_inverse(key: &Ff1Key, tweak: &[u8], value: i64, bits: u32) 
 
 /// `fpe`: FF1 over the characters of the alphabet, in order; spaces and `- . / ( ) +` stay in place.
 ///
-/// [`FULL`] for any other character, more than 64 of the alphabet, or too few for a million values: 6 digits, 5 letters,
-/// 4 of `alnum`.
+/// [`FULL`] for any other character, more than 64 of the alphabet, or too few for a million values: 6 digits, 5
+/// letters, 4 of `alnum`.
 pub fn fpe(key: &Ff1Key, tweak: &[u8], value: &str, alphabet: Alphabet) -> String {
     formed(key, tweak, value, alphabet, Way::Mask).unwrap_or_else(|| FULL.to_owned())
 }

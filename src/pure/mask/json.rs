@@ -212,17 +212,30 @@ fn overridden(text: &str) -> Option<Vec<u32>> {
 
 /// Of the names of one object, all but the last of each.
 fn repeated(text: &str, names: &mut [u32], out: &mut Vec<u32>) {
-    let name = |at: u32| Name(text.get(at as usize + 1..).unwrap_or_default().chars());
-    let order = |a: &u32, b: &u32| name(*a).cmp(name(*b));
-    names.sort_unstable_by(|a, b| order(a, b).then(a.cmp(b)));
+    names.sort_unstable_by(|a, b| by_name(text, *a, *b).then(a.cmp(b)));
     out.extend(names.windows(2).filter_map(|pair| match pair {
-        [a, b] => (order(a, b) == Ordering::Equal).then_some(*a),
+        [a, b] => (by_name(text, *a, *b) == Ordering::Equal).then_some(*a),
         _ => None,
     }));
 }
 
-/// The code points of a JSON string, from behind its first quote to its last or the end. Half of a surrogate pair, which
-/// the type json takes, is a code point here, so that names which differ in it differ.
+/// The order of the names at two places, by code points, which is that of UTF-8 bytes up to a quote or an escape.
+fn by_name(text: &str, a: u32, b: u32) -> Ordering {
+    let rest = |at: u32| text.get(at as usize + 1..).unwrap_or_default();
+    let (a, b) = (rest(a), rest(b));
+    let plain = |byte: &u8| !matches!(byte, b'"' | b'\\');
+    let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b && plain(a)).count();
+    match (a.as_bytes().get(same), b.as_bytes().get(same)) {
+        (Some(a), Some(b)) if plain(a) && plain(b) => a.cmp(b),
+        _ => {
+            let (a, b) = (a.get(same..).unwrap_or_default(), b.get(same..).unwrap_or_default());
+            Name(a.chars()).cmp(Name(b.chars()))
+        }
+    }
+}
+
+/// The code points of a JSON string, from behind its first quote to its last or the end. Half of a surrogate pair,
+/// which the type json takes, is a code point here, so that names which differ in it differ.
 #[derive(Clone)]
 struct Name<'t>(Chars<'t>);
 
@@ -290,19 +303,15 @@ impl<'t> Scan<'t> {
 
     /// A string with its quotes.
     fn string(&mut self) -> Option<&'t str> {
-        let mut escaped = true;
-        let inner = self.text.as_bytes().get(self.at..)?.iter().position(|byte| match byte {
-            _ if escaped => {
-                escaped = false;
-                false
+        let bytes = self.text.as_bytes().get(self.at..)?;
+        let mut len = 1;
+        loop {
+            len += bytes.get(len..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+            match bytes.get(len)? {
+                b'"' => return self.take(len + 1),
+                _ => len += 2,
             }
-            b'\\' => {
-                escaped = true;
-                false
-            }
-            byte => *byte == b'"',
-        })?;
-        self.take(inner + 1)
+        }
     }
 
     /// A string, a number, or a word.

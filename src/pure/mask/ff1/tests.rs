@@ -194,30 +194,6 @@ fn vectors(file: &str) -> Vec<(serde_json::Value, &str, String, String)> {
         .collect()
 }
 
-#[test]
-fn golden_vectors() {
-    let key = golden_key("pseudonym_int");
-    let ints = vectors(include_str!("../../../../tests/vectors/mask/pseudonym_int.txt"));
-    for (args, ty, input, output) in &ints {
-        let bits = args.get("bits").map_or(64, |bits| bits.as_u64().unwrap() as u32);
-        let value = input.parse().unwrap();
-        assert_eq!(pseudonym_int(&key, DOMAIN, value, bits).to_string(), *output, "{args} {ty} {input}");
-        assert_eq!(pseudonym_int_inverse(&key, DOMAIN, output.parse().unwrap(), bits), value);
-    }
-    assert_eq!(ints.len(), 23);
-    let key = golden_key("fpe");
-    let texts = vectors(include_str!("../../../../tests/vectors/mask/fpe.txt"));
-    for (args, _, input, output) in &texts {
-        let label = args.get("alphabet").map_or("digits", |label| label.as_str().unwrap());
-        let alphabet = Alphabet::from_label(label).unwrap();
-        assert_eq!(fpe(&key, DOMAIN, input, alphabet), *output, "{args} {input}");
-        if output != FULL {
-            assert_eq!(fpe_inverse(&key, DOMAIN, output, alphabet).as_ref(), Some(input));
-        }
-    }
-    assert_eq!(texts.len(), 52);
-}
-
 proptest! {
     #[test]
     fn integers_come_back(value: i64, narrow: i32, key: [u8; 32], tweak in prop::collection::vec(any::<u8>(), 0..300)) {

@@ -243,31 +243,6 @@ fn paths_that_are_none() {
     }
 }
 
-#[test]
-fn golden_vectors() {
-    let lines = include_str!("../../../../tests/vectors/mask/json.txt").lines().filter(|line| !line.starts_with('#'));
-    let mut count = 0;
-    for line in lines {
-        let columns: Vec<&str> = line.split('\t').collect();
-        let args: Json = serde_json::from_str(columns[0]).unwrap();
-        // NULL, and what is refused before a path is read, are not this module's
-        let Ok(keep) = serde_json::from_value::<Vec<String>>(args["keep"].clone()) else { continue };
-        if columns[2] == "null" || columns[3] == "AL010 $.col.mask" {
-            continue;
-        }
-        count += 1;
-        match (Paths::parse(&keep), columns[3].strip_prefix("AL010 ")) {
-            (Ok(paths), None) => {
-                let text = |json: &str| serde_json::from_str::<String>(json).unwrap();
-                assert_eq!(mask_json(&paths, &text(columns[2])), text(columns[3]), "{line}");
-            }
-            (Err((index, _)), Some(at)) => assert_eq!(at, format!("$.col.keep[{index}]")),
-            (paths, _) => panic!("{line}: {paths:?}"),
-        }
-    }
-    assert_eq!(count, 65);
-}
-
 /// The definition once more, on a tree: what the paths, as steps, keep of a value.
 fn kept(paths: &[&[&str]], value: &Json) -> Option<Json> {
     let after = |step: &str| paths.iter().filter(|path| path.first() == Some(&step)).map(|path| &path[1..]).collect();
