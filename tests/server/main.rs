@@ -31,6 +31,7 @@ mod key_sources;
 mod library;
 mod logical;
 mod majors;
+mod masks;
 mod materialiser;
 mod named;
 mod neighbours;

@@ -184,16 +184,6 @@ fn keys_and_values_are_wiped_and_not_printed() {
     assert_eq!(format!("{:?}", Ff1Key::new(&[7; 32])), "Ff1Key(..)");
 }
 
-/// The vectors whose output is a value; what is refused is the arguments' to test.
-fn vectors(file: &str) -> Vec<(serde_json::Value, &str, String, String)> {
-    let text = |json: &str| serde_json::from_str(json).unwrap();
-    let lines = file.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t').collect::<Vec<_>>());
-    lines
-        .filter(|columns| columns[2] != "null" && !columns[3].starts_with("AL010"))
-        .map(|columns| (serde_json::from_str(columns[0]).unwrap(), columns[1], text(columns[2]), text(columns[3])))
-        .collect()
-}
-
 proptest! {
     #[test]
     fn integers_come_back(value: i64, narrow: i32, key: [u8; 32], tweak in prop::collection::vec(any::<u8>(), 0..300)) {
