@@ -46,6 +46,7 @@ static HOLD_TIME: GucSetting<i32> = GucSetting::<i32>::new(1000);
 static MAX_SILENCE: GucSetting<i32> = GucSetting::<i32>::new(60);
 static BACKLOG_LIMIT: GucSetting<i32> = GucSetting::<i32>::new(1024);
 static BACKLOG_AGE: GucSetting<i32> = GucSetting::<i32>::new(300);
+static BACKLOG_SHARE: GucSetting<i32> = GucSetting::<i32>::new(25);
 static HEARTBEAT: GucSetting<i32> = GucSetting::<i32>::new(60);
 static HEAD_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static ENCRYPTED_INPUT: GucSetting<EncryptedInput> = GucSetting::<EncryptedInput>::new(EncryptedInput::Plaintext);
@@ -157,6 +158,16 @@ pub fn define(preloaded: bool) {
         GucFlags::UNIT_S,
     );
     GucRegistry::define_int_guc(
+        c"airlock.backlog_share",
+        c"A sub-processor's reads are refused when its own records that are not settled take this many percent of airlock.backlog_limit.",
+        c"So that one that floods the log shuts nobody else out.",
+        &BACKLOG_SHARE,
+        1,
+        100,
+        GucContext::Sighup,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
         c"airlock.heartbeat",
         c"How long the log stays without a record before its worker writes one that says so; 0 for never.",
         c"In a log with heartbeats, silence means that the worker did not run.",
@@ -232,6 +243,11 @@ pub fn durability() -> Durability {
 /// `airlock.backlog_age`, in microseconds.
 pub fn backlog_age() -> i64 {
     i64::from(BACKLOG_AGE.get()) * 1_000_000
+}
+
+/// `airlock.backlog_share` of `airlock.backlog_limit`, in bytes.
+pub fn backlog_share() -> u64 {
+    backlog_limit() / 100 * u64::from(BACKLOG_SHARE.get().unsigned_abs())
 }
 
 /// `airlock.heartbeat`, in seconds; `None` for never.

@@ -8,6 +8,7 @@
 //! | armed | each backend its own word | before it checks the contract of a read; 0 at the end of the transaction |
 //! | keys_locked | whoever calls `airlock.lock()` or `unlock()` | at once; false after a restart |
 //! | outcome | any sub-processor's backend | after it inserted an outcome record, not yet flushed |
+//! | shares | any sub-processor's backend, the materialiser | each record that is written, each that is settled |
 //! | fallbacks | any sub-processor's backend | when it records a read before it runs, because it cannot at the wire |
 //! | turns | who runs the root key's command (`keys/turns.rs`) | before and after; no key is in here |
 #![allow(unsafe_code)] // ◆ the declaration of shared memory
@@ -26,6 +27,23 @@ struct Armed([AtomicU64; PLACES]);
 impl Default for Armed {
     fn default() -> Self {
         Armed(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+/// How many sub-processors' records can be told apart; beyond, some share a place.
+const SHARES: usize = 1024;
+
+/// Bytes of records that are written and not settled, by sub-processor.
+struct Shares {
+    /// A number for its name, 0 for a free place.
+    names: [AtomicU64; SHARES],
+    pending: [AtomicU64; SHARES],
+}
+
+impl Default for Shares {
+    fn default() -> Self {
+        let words = || std::array::from_fn(|_| AtomicU64::new(0));
+        Shares { names: words(), pending: words() }
     }
 }
 
@@ -52,6 +70,7 @@ pub struct Shared {
     outcome: AtomicU64,
     database: AtomicU32,
     fallbacks: [AtomicU64; 2],
+    shares: Shares,
     turns: Turns,
     armed: Armed,
 }
@@ -235,6 +254,45 @@ pub fn outcome_written(lsn: u64) {
 pub fn newest_outcome() -> u64 {
     if preloaded() {
         SHARED.get().outcome.load(SeqCst)
+    } else {
+        0
+    }
+}
+
+/// A sub-processor's place among the shares. Taken for good when it first reads.
+fn share_of(subprocessor: &str) -> &'static AtomicU64 {
+    let shares = &SHARED.get().shares;
+    // FNV-1a: the name is the controller's choice, and the place no secret
+    let hash =
+        subprocessor.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let (name, first) = (hash.max(1), hash as usize % SHARES);
+    let places = (0..SHARES).map(|step| (first + step) % SHARES);
+    let own = places.filter_map(|place| {
+        let taken = shares.names.get(place)?.compare_exchange(0, name, SeqCst, SeqCst);
+        (taken.is_ok() || taken == Err(name)).then(|| shares.pending.get(place)).flatten()
+    });
+    own.into_iter().next().unwrap_or(&shares.pending[first])
+}
+
+/// Notes that a record of the sub-processor was written.
+pub fn share_written(subprocessor: &str, bytes: usize) {
+    if preloaded() && !subprocessor.is_empty() {
+        share_of(subprocessor).fetch_add(bytes as u64, SeqCst);
+    }
+}
+
+/// Notes that records of it were settled; those of before the server's start were never noted as written.
+pub fn share_settled(subprocessor: &str, bytes: u64) {
+    if preloaded() && !subprocessor.is_empty() {
+        let less = |pending: u64| Some(pending.saturating_sub(bytes));
+        let _ = share_of(subprocessor).fetch_update(SeqCst, SeqCst, less);
+    }
+}
+
+/// Bytes of its records that are written and not settled.
+pub fn share(subprocessor: &str) -> u64 {
+    if preloaded() {
+        share_of(subprocessor).load(SeqCst)
     } else {
         0
     }

@@ -152,6 +152,42 @@ fn a_backlog_that_is_too_old_shuts_the_gate_for_subprocessors_alone() {
     eventually("the gate opens again", || acme.query(READ).error.is_none().then_some(()));
 }
 
+/// Who floods the log shuts itself out, and nobody else.
+#[test]
+fn attack_one_sub_processor_floods_the_log() {
+    let mut cluster = fixture::stopped();
+    cluster.set("airlock.backlog_limit", "16MB");
+    cluster.set("airlock.max_silence", "1d");
+    cluster.start();
+    fixture::open(&cluster);
+    let frozen = worker(&cluster);
+    signal("STOP", &[frozen]);
+    let (mut acme, mut globex) = (cluster.connect_as("acme", "flood"), cluster.connect("globex"));
+    let flood = format!("SELECT id FROM acme.customers WHERE country <> '{}'", "x".repeat(50_000));
+    let mut passed = 0;
+    let error = loop {
+        let answer = acme.query(&flood);
+        match answer.error {
+            None => passed += 1,
+            Some(error) => {
+                assert_eq!(answer.received, 0);
+                break error;
+            }
+        }
+        assert!(passed < 1000, "nothing stops it");
+    };
+    assert!(error.code() == "AL005" && error.get('D').contains("MB of records wait"), "{error:?}");
+    assert!(passed > 20, "a share is what it is: {passed}");
+    assert_eq!(cluster.sql("acme", READ).code(), "AL005", "in every session of its own");
+    for _ in 0..20 {
+        assert!(globex.query("SELECT id FROM globex.customers").ok().received > 0, "others read on");
+    }
+    signal("CONT", &[frozen]);
+    eventually("it reads again", || acme.query(READ).error.is_none().then_some(()));
+    all_settled(&cluster);
+    assert!(fixture::verify(&mut cluster.connect("postgres")).0);
+}
+
 #[test]
 fn a_silent_log_says_so_now_and_then_and_keeps_no_wal() {
     let mut cluster = fixture::stopped();

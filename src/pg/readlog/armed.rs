@@ -158,7 +158,7 @@ pub fn arm(
 ) -> Result<()> {
     // keys first: locked is the cause then, and that the worker stands still its consequence
     let sealer = Rc::new(Sealer::new()?);
-    super::materialiser::health()?;
+    super::materialiser::health().and_then(|()| super::materialiser::share(&record.subprocessor))?;
     publish(registry::current()?.subprocessors.get(&record.subprocessor).map_or(0, |s| s.id))?;
     // read after the publication: a suspension from now on either shows here or finds us
     let registry = registry::current()?;

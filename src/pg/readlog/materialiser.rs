@@ -20,7 +20,7 @@ mod settler;
 mod slot;
 mod store;
 
-pub use backlog::backlog;
+pub use backlog::{backlog, share};
 pub use batch::{versions as log_key_versions, Batch};
 pub use slot::{look as look_at_slot, Slot, NAME as SLOT};
 pub use store::{before_0_2, columns, spi, Cursor, Row};

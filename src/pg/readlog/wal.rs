@@ -9,6 +9,7 @@
 use super::replicated;
 use crate::pg::gucs::{self, Durability};
 use crate::pg::keys::{entropy, ring};
+use crate::pg::shared;
 use crate::pg::sys::compat;
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::record::{self, Parts, Record, MAX_RECORD};
@@ -81,6 +82,7 @@ impl Sealer {
         let nonce = entropy::random::<24>()?;
         let payload = record::seal(&self.keys.0, self.version, self.database, self.system, &nonce, &bytes);
         writable()?;
+        shared::share_written(&record.subprocessor, payload.len());
         // SAFETY: writable() has checked recovery and critical section. An ERROR that came between XLogBeginInsert and
         // XLogInsert leaves an insertion half built until the abort, which may come after us: drop it.
         unsafe {

@@ -4,6 +4,7 @@
 use crate::pg::error::log_warning;
 use crate::pg::readlog::wal;
 use crate::pg::{gucs, shared, sys};
+use crate::pure::error::{Error, Kind, Result};
 
 /// What the worker has not read yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,17 @@ fn of(settled: u64, as_of: i64) -> Backlog {
         _ => sys::now().saturating_sub(as_of).max(0),
     };
     Backlog { bytes, age }
+}
+
+/// Whether this sub-processor may read on as far as its own part of the backlog is concerned. AL005 says why not.
+pub fn share(subprocessor: &str) -> Result<()> {
+    let own = shared::share(subprocessor);
+    if own <= gucs::backlog_share() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::LogUnavailable, "too much of what you read is not in the log yet")
+        .detail(format!("{} MB of records wait for the log's worker", own >> 20))
+        .hint("wait a moment; fewer or smaller reads at a time are settled sooner (airlock.backlog_share)"))
 }
 
 impl Backlog {

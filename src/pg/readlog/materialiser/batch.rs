@@ -6,7 +6,7 @@ use crate::pg::readlog::wal::{self, Message, Reader};
 use crate::pg::sys::scan;
 use crate::pure::error::{Kind, Result};
 use crate::pure::record::{self, Parts, Record, StatementId};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Most records of one turn.
 const RECORDS: usize = 2000;
@@ -24,6 +24,8 @@ pub struct Batch {
     pub forged: u64,
     /// Authentic records that came before.
     pub repeated: u64,
+    /// Bytes of the records, by sub-processor.
+    pub shares: HashMap<String, u64>,
     /// Where the next batch begins.
     pub end: u64,
     /// Whether flushed WAL ended before any limit was reached.
@@ -63,7 +65,10 @@ impl Batch {
         match open(message)? {
             None => self.forged += 1,
             Some((record, _)) if !seen.insert((record.statement_id, store::is_end(record.kind))) => self.repeated += 1,
-            Some(entry) => self.records.push(entry),
+            Some(entry) => {
+                *self.shares.entry(entry.0.subprocessor.clone()).or_default() += message.payload.len() as u64;
+                self.records.push(entry);
+            }
         }
         Ok(())
     }

@@ -317,6 +317,9 @@ impl Settler {
             expiry::end_readers()?;
             force = self.look_at_slot()?;
         }
+        for (subprocessor, bytes) in &batch.shares {
+            shared::share_settled(subprocessor, *bytes);
+        }
         self.position = batch.end;
         let distance = self.position - self.cursor.lsn;
         let far = distance >= FAR || (distance >= NEAR && self.moved.elapsed() >= STILL);
