@@ -224,7 +224,7 @@ ALTER TABLE airlock_catalog.scope ADD COLUMN subject_domains text[] NOT NULL DEF
 ALTER TABLE airlock_catalog.key_version DROP CONSTRAINT key_version_use_check;
 ALTER TABLE airlock_catalog.key_version ADD CONSTRAINT key_version_use_check CHECK (use IN ('seal', 'match', 'mask', 'log', 'subject'));
 ALTER TABLE airlock_catalog.subprocessor ADD COLUMN log_days integer CHECK (log_days > 0), ADD COLUMN values_days integer CHECK (values_days > 0),
-  ADD COLUMN subjects_days integer CHECK (subjects_days > 0);
+  ADD COLUMN subjects_days integer CHECK (subjects_days > 0), ADD COLUMN rows_per_day bigint CHECK (rows_per_day > 0);
 -- true, once it is on record that this statement reads the log
 CREATE FUNCTION airlock.note_log_read() RETURNS boolean
   STABLE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_note_log_read';
@@ -272,7 +272,7 @@ CREATE OR REPLACE VIEW airlock.subprocessors AS
 SELECT s.name, s.role, s.legal_name, s.contract, s.purposes, s.valid_until, s.networks, s.require_tls, s.state, s.state_reason,
        s.state_since, s.details, s.created_at, s.created_by,
        (SELECT count(*) FROM airlock_catalog.scope c WHERE c.subprocessor = s.id AND c.dropped_at IS NULL) AS scopes,
-       s.log_days, s.values_days, s.subjects_days
+       s.log_days, s.values_days, s.subjects_days, s.rows_per_day
   FROM airlock_catalog.subprocessor s;
 
 

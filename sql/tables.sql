@@ -82,7 +82,9 @@ CREATE TABLE airlock_catalog.subprocessor (
   -- days for which the log keeps its records, and of them the constants and the data subjects; NULL: for ever
   log_days      integer CHECK (log_days > 0),
   values_days   integer CHECK (values_days > 0),
-  subjects_days integer CHECK (subjects_days > 0)
+  subjects_days integer CHECK (subjects_days > 0),
+  -- most rows that it may receive on a day (UTC); NULL: any number
+  rows_per_day  bigint CHECK (rows_per_day > 0)
 );
 
 CREATE TABLE airlock_catalog.scope (

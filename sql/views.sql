@@ -33,7 +33,7 @@ CREATE VIEW airlock.subprocessors AS
 SELECT s.name, s.role, s.legal_name, s.contract, s.purposes, s.valid_until, s.networks, s.require_tls, s.state, s.state_reason,
        s.state_since, s.details, s.created_at, s.created_by,
        (SELECT count(*) FROM airlock_catalog.scope c WHERE c.subprocessor = s.id AND c.dropped_at IS NULL) AS scopes,
-       s.log_days, s.values_days, s.subjects_days
+       s.log_days, s.values_days, s.subjects_days, s.rows_per_day
   FROM airlock_catalog.subprocessor s;
 
 CREATE VIEW airlock.scopes AS

@@ -144,6 +144,7 @@ fn load(generation: (u64, u64)) -> Result<Registry> {
             valid_until: row.get::<pgrx::datum::Date>("valid_until").map(|d| d.to_pg_epoch_days()),
             networks: parse_networks(&row.texts("networks"))?,
             require_tls: row.get("require_tls").unwrap_or(true),
+            rows_per_day: row.get("rows_per_day"),
         };
         let subprocessor = Rc::new(Subprocessor {
             id: row.need("id")?,

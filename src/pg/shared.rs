@@ -3,12 +3,13 @@
 //! | field | written by | when |
 //! |---|---|---|
 //! | generation | any backend | after commit of a change to roles' labels, contracts, scopes, keys, grants |
-//! | heartbeat, settled, as_of | the materialiser | every turn of its loop; `settled` after the commit that moved the cursor |
+//! | heartbeat, opened, settled, as_of | the materialiser | every turn of its loop; `settled` after the commit that moved the cursor |
 //! | slot_ok, database | the materialiser | every turn |
 //! | armed | each backend its own word | before it checks the contract of a read; 0 at the end of the transaction |
 //! | keys_locked | whoever calls `airlock.lock()` or `unlock()` | at once; false after a restart |
 //! | outcome | any sub-processor's backend | after it inserted an outcome record, not yet flushed |
-//! | shares | any sub-processor's backend, the materialiser | each record that is written, each that is settled |
+//! | shares | any sub-processor's backend, the materialiser | each record that is written, each that is settled; rows as they leave |
+//! | counted | the materialiser | when the rows of today that the log knew have been added |
 //! | fallbacks | any sub-processor's backend | when it records a read before it runs, because it cannot at the wire |
 //! | turns | who runs the root key's command (`keys/turns.rs`) | before and after; no key is in here |
 #![allow(unsafe_code)] // ◆ the declaration of shared memory
@@ -38,12 +39,17 @@ struct Shares {
     /// A number for its name, 0 for a free place.
     names: [AtomicU64; SHARES],
     pending: [AtomicU64; SHARES],
+    /// Rows that left on a day: the day above, the rows below.
+    rows: [AtomicU64; SHARES],
 }
+
+/// Bits of the rows of a day.
+const ROWS: u32 = 40;
 
 impl Default for Shares {
     fn default() -> Self {
         let words = || std::array::from_fn(|_| AtomicU64::new(0));
-        Shares { names: words(), pending: words() }
+        Shares { names: words(), pending: words(), rows: words() }
     }
 }
 
@@ -63,6 +69,7 @@ pub struct Turns {
 pub struct Shared {
     generation: AtomicU64,
     heartbeat: AtomicI64,
+    opened: AtomicI64,
     settled: AtomicU64,
     as_of: AtomicI64,
     slot_ok: AtomicBool,
@@ -71,6 +78,7 @@ pub struct Shared {
     database: AtomicU32,
     fallbacks: [AtomicU64; 2],
     shares: Shares,
+    counted: AtomicBool,
     turns: Turns,
     armed: Armed,
 }
@@ -148,6 +156,7 @@ pub fn end_of_transaction(committed: bool) {
 /// The materialiser is alive and has settled the log up to `settled`, and so all that was flushed at `as_of` (µs since 2000).
 pub fn beat(now: i64, settled: u64, as_of: i64, slot_ok: bool, database: u32) {
     let shared = SHARED.get();
+    let _ = shared.opened.compare_exchange(0, now, SeqCst, SeqCst);
     shared.as_of.store(as_of, SeqCst);
     shared.database.store(database, SeqCst);
     shared.settled.store(settled, SeqCst);
@@ -211,6 +220,11 @@ pub fn settled() -> u64 {
     }
 }
 
+/// When the gate first opened since shared memory was made (µs since 2000), 0 for not yet: no read is of before.
+pub fn opened() -> i64 {
+    SHARED.get().opened.load(SeqCst)
+}
+
 /// All that was flushed then is in the table (µs since 2000); 0 for never.
 pub fn settled_as_of() -> i64 {
     if preloaded() {
@@ -260,18 +274,43 @@ pub fn newest_outcome() -> u64 {
 }
 
 /// A sub-processor's place among the shares. Taken for good when it first reads.
-fn share_of(subprocessor: &str) -> &'static AtomicU64 {
+fn place_of(subprocessor: &str) -> usize {
     let shares = &SHARED.get().shares;
     // FNV-1a: the name is the controller's choice, and the place no secret
     let hash =
         subprocessor.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     let (name, first) = (hash.max(1), hash as usize % SHARES);
     let places = (0..SHARES).map(|step| (first + step) % SHARES);
-    let own = places.filter_map(|place| {
-        let taken = shares.names.get(place)?.compare_exchange(0, name, SeqCst, SeqCst);
-        (taken.is_ok() || taken == Err(name)).then(|| shares.pending.get(place)).flatten()
-    });
-    own.into_iter().next().unwrap_or(&shares.pending[first])
+    let mine = |place: &usize| {
+        let taken = shares.names[*place].compare_exchange(0, name, SeqCst, SeqCst);
+        taken.is_ok() || taken == Err(name)
+    };
+    places.into_iter().find(mine).unwrap_or(first)
+}
+
+fn share_of(subprocessor: &str) -> &'static AtomicU64 {
+    &SHARED.get().shares.pending[place_of(subprocessor)]
+}
+
+/// Adds rows that leave today, and gives how many that makes. Days are counted from 2000.
+pub fn add_rows(subprocessor: &str, today: i32, rows: i64) -> i64 {
+    if !preloaded() {
+        return 0;
+    }
+    let most = (1_u64 << ROWS) - 1;
+    let day = u64::try_from(today).unwrap_or(0) << ROWS;
+    let add = |word: u64| {
+        let so_far = if word & !most == day { word & most } else { 0 };
+        (so_far + u64::try_from(rows).unwrap_or(0)).min(most)
+    };
+    let word = &SHARED.get().shares.rows[place_of(subprocessor)];
+    let before = word.fetch_update(SeqCst, SeqCst, |word| Some(day | add(word))).unwrap_or_default();
+    i64::try_from(add(before)).unwrap_or(i64::MAX)
+}
+
+/// Whether what left today before the server was started has been added; says so, if it has.
+pub fn counted(now: bool) -> bool {
+    preloaded() && (SHARED.get().counted.fetch_or(now, SeqCst) || now)
 }
 
 /// Notes that a record of the sub-processor was written.

@@ -232,7 +232,8 @@ fn alter(name: &str, patch: &serde_json::Value) -> Result<()> {
         "UPDATE airlock_catalog.subprocessor SET
            legal_name = COALESCE($2, legal_name), contract = COALESCE($3, contract), purposes = COALESCE($4, purposes),
            valid_until = CASE WHEN $5 THEN '2000-01-01'::pg_catalog.date OPERATOR(pg_catalog.+) $6 ELSE valid_until END,
-           networks = COALESCE($7, networks), require_tls = COALESCE($8, require_tls), details = COALESCE($9, details)
+           networks = COALESCE($7, networks), require_tls = COALESCE($8, require_tls), details = COALESCE($9, details),
+           rows_per_day = CASE WHEN $10 THEN $11 ELSE rows_per_day END
          WHERE id = $1",
         &[
             arg(found.id),
@@ -244,6 +245,8 @@ fn alter(name: &str, patch: &serde_json::Value) -> Result<()> {
             arg(networks),
             arg(changes.require_tls),
             arg(changes.details.map(JsonB)),
+            arg(changes.rows_per_day.is_some()),
+            arg(changes.rows_per_day.flatten()),
         ],
     )?;
     shared::changed();

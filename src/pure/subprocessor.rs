@@ -55,6 +55,24 @@ pub struct Contract {
     pub networks: Vec<IpNet>,
     /// Only over TLS.
     pub require_tls: bool,
+    /// Most rows of a day (UTC); `None` is any number.
+    pub rows_per_day: Option<i64>,
+}
+
+/// `AL006` when so many rows of today are more than the contract allows, or leave none.
+///
+/// # Errors
+/// As said.
+pub fn within_quota(c: &Contract, rows: i64) -> Result<()> {
+    match c.rows_per_day {
+        Some(most) if rows > most => Err(Error::new(
+            Kind::Suspended,
+            format!("sub-processor {} has received the rows that its contract allows for a day", shown(&c.name)),
+        )
+        .detail(format!("It may receive {most} rows a day."))
+        .hint("read on after midnight UTC, read fewer rows, or ask the controller")),
+        _ => Ok(()),
+    }
 }
 
 /// How the session is connected.
@@ -96,7 +114,8 @@ pub fn narrows(before: &Contract, after: &Contract) -> bool {
     let inside = |network: &IpNet| after.networks.iter().any(|wider| wider.contains(network));
     let networks = !after.networks.is_empty() && (before.networks.is_empty() || !before.networks.iter().all(inside));
     let purposes = before.purposes.iter().any(|purpose| !after.purposes.contains(purpose));
-    sooner || networks || purposes || (after.require_tls && !before.require_tls)
+    let rows = after.rows_per_day.is_some_and(|after| before.rows_per_day.is_none_or(|before| after < before));
+    sooner || networks || purposes || rows || (after.require_tls && !before.require_tls)
 }
 
 fn check_state(c: &Contract, today_days: i32) -> Result<()> {
@@ -167,7 +186,15 @@ mod tests {
             valid_until: Some(100),
             networks: vec![],
             require_tls: true,
+            rows_per_day: None,
         }
+    }
+
+    #[test]
+    fn a_quota_is_what_may_be_reached_and_not_passed() {
+        let c = Contract { rows_per_day: Some(100), ..contract() };
+        assert!(within_quota(&c, 100).is_ok() && within_quota(&contract(), i64::MAX).is_ok());
+        assert_eq!(within_quota(&c, 101).unwrap_err().kind, Kind::Suspended);
     }
 
     fn from(address: &str, tls: bool) -> Connection {
@@ -184,7 +211,8 @@ mod tests {
     fn what_allows_less_narrows() {
         let before = Contract { networks: vec!["10.0.0.0/8".parse().unwrap()], require_tls: false, ..contract() };
         type Change = fn(&mut Contract);
-        let less: [Change; 6] = [
+        let less: [Change; 7] = [
+            |c| c.rows_per_day = Some(5),
             |c| c.valid_until = Some(99),
             |c| c.purposes = vec!["support".into()],
             |c| c.networks = vec!["10.0.0.0/9".parse().unwrap(), "192.0.2.0/24".parse().unwrap()],

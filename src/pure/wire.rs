@@ -164,6 +164,11 @@ impl Wire {
         self.reads.iter().any(|r| r.number == number && r.recorded)
     }
 
+    /// What has been sent of a read whose record was durable before its first row.
+    pub fn streamed(&self, number: Number) -> Option<Counts> {
+        self.reads.iter().find(|r| r.number == number && r.recorded && r.state == State::Answering).map(|r| r.counts)
+    }
+
     /// Whether the read has been answered and recorded, and must be [`Wire::revive`]d before it goes on.
     pub fn at_rest(&self, number: Number) -> bool {
         self.reads.iter().any(|r| r.number == number && r.state == State::AtRest)

@@ -2,7 +2,7 @@
 //! again; what is widened ends nobody; and a contract that ends by its date ends the statement that runs past it.
 
 use crate::cluster::Cluster;
-use crate::fixture::{running, VISIBLE};
+use crate::fixture::{self, running, settled, VISIBLE};
 use crate::process::eventually;
 use crate::protocol::{Answer, Conn};
 
@@ -83,4 +83,85 @@ fn a_statement_that_runs_past_its_contracts_last_day_is_ended() {
         cluster.log().contains("the contract of sub-processor \"acme\" has expired").then_some(())
     });
     assert!(other.query("SELECT id FROM globex.customers").ok().received > 0, "others read on");
+}
+
+fn quota(cluster: &Cluster, rows: &str) {
+    cluster.admin(&format!("SELECT airlock.alter_subprocessor('acme', '{{\"rows_per_day\": {rows}}}')"));
+}
+
+/// Rows are counted as they leave; an answer that would pass the quota does not, and its record says why.
+#[test]
+fn rows_of_a_day_end_at_the_quota() {
+    let mut cluster = running();
+    for wrong in ["0", "-1", "1.5", "\"5\""] {
+        let error =
+            cluster.admin_error(&format!("SELECT airlock.alter_subprocessor('acme', '{{\"rows_per_day\": {wrong}}}')"));
+        assert_eq!(error.code(), "AL010", "{wrong}");
+    }
+    quota(&cluster, "100");
+    assert_eq!(cluster.admin("SELECT rows_per_day FROM airlock.subprocessors WHERE name = 'acme'").value(), "100");
+    let all = "SELECT id FROM acme.customers";
+    assert_eq!(cluster.connect_as("acme", "first").query(all).ok().received, VISIBLE);
+    // 90 more would be 180: nothing of them leaves
+    for (name, sql) in [("held", all.to_string()), ("copied", format!("COPY ({all}) TO STDOUT"))] {
+        let mut conn = cluster.connect_as("acme", name);
+        let answer = conn.query(&sql);
+        assert_eq!((answer.received, answer.copied.len()), (0, 0), "{name}: {answer:?}");
+        assert!(answer.closed, "there is no other way to keep an answer back");
+        let log = settled(&cluster, name, 1);
+        assert_eq!((log[0].get("sqlstate"), log[0].rows()), ("AL006", Some(0)), "{log:?}");
+    }
+    // what is left can be read, by whatever way, to the last row
+    let mut acme = cluster.connect_as("acme", "rest");
+    assert_eq!(acme.query("SELECT id FROM acme.customers LIMIT 4").ok().received, 4);
+    acme.query("BEGIN").ok();
+    acme.query("DECLARE c CURSOR FOR SELECT id FROM acme.customers").ok();
+    assert_eq!(acme.query("FETCH 6 FROM c").ok().received, 6);
+    let answer = acme.query("FETCH 1 FROM c");
+    assert!(answer.received == 0 && (answer.closed || answer.code() == "AL006"), "{answer:?}");
+    let mut acme = cluster.connect_as("acme", "none left");
+    for sql in [all, "SELECT count(*) FROM acme.customers"] {
+        let answer = acme.query(sql);
+        assert_eq!((answer.code(), answer.received), ("AL006", 0), "{answer:?}");
+        let error = answer.error.unwrap();
+        assert!(error.get('D').contains("100 rows a day") && error.get('H').contains("midnight UTC"), "{error:?}");
+    }
+    assert_eq!(settled(&cluster, "none left", 2)[0].get("kind"), "denied");
+    assert!(cluster.sql("globex", "SELECT id FROM globex.customers").ok().received > 0, "others read on");
+    // a restart forgets nothing, nor does a crash
+    fixture::drained(&cluster);
+    cluster.restart();
+    fixture::open(&cluster);
+    eventually("the rows of today are counted", || (cluster.sql("acme", all).code() == "AL006").then_some(()));
+    cluster.kill();
+    cluster.start();
+    fixture::open(&cluster);
+    eventually("the rows of today are counted", || (cluster.sql("acme", all).code() == "AL006").then_some(()));
+    quota(&cluster, "200");
+    assert_eq!(cluster.sql("acme", all).ok().received, VISIBLE);
+    quota(&cluster, "null");
+    assert_eq!(cluster.sql("acme", all).ok().received, VISIBLE);
+}
+
+#[test]
+fn a_stream_ends_at_the_quota() {
+    for release in ["wire", "intent"] {
+        let mut cluster = fixture::stopped();
+        cluster.set("airlock.release", release);
+        cluster.start();
+        fixture::open(&cluster);
+        cluster.sql("acme", "SELECT id FROM acme.customers LIMIT 1").ok();
+        quota(&cluster, "50000");
+        let mut conn = cluster.connect_as("acme", "stream");
+        conn.begin("SELECT c.id FROM acme.customers c, generate_series(1, 10000) a");
+        let answer = conn.finish();
+        if release == "wire" {
+            assert!(answer.closed, "{:?}", answer.error);
+            assert!(answer.received > 30_000 && answer.received < 50_000, "{}", answer.received);
+        }
+        // however it went, nothing is left for today
+        eventually("nothing more is read", || {
+            (cluster.sql("acme", "SELECT id FROM acme.customers").code() == "AL006").then_some(())
+        });
+    }
 }

@@ -8,6 +8,7 @@
 //! A *read* is what one top-level statement reads: statements that run inside it, in functions, join it as long as its
 //! record still can name what they read, or does so already.
 
+mod contract;
 mod reads;
 mod settle;
 
@@ -19,12 +20,13 @@ use super::record_of;
 use super::subjects::{self, Collector};
 use super::wal::{self, Sealer};
 use super::wire;
-use crate::pg::registry::{self, Registry};
+use crate::pg::registry;
 use crate::pg::{gucs, shared, sys};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::record::{check_size, encode, Outcome, Parts, Record, RecordKind};
-use crate::pure::subprocessor::{may_read, Connection};
+use crate::pure::subprocessor::Connection;
 use crate::pure::wire::{Limits, Portal, Put, Wire, MOST_WAITING};
+use contract::allowed;
 use reads::{Ended, Read};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -126,24 +128,6 @@ pub fn cut(depth: usize) {
 
 // ------------------------------------------------------------------------------------------------ arming
 
-/// Asks the contract whether the session may read these scopes now, for its claimed purpose; returns the purpose to
-/// record. AL006, AL008, AL009.
-fn allowed(registry: &Registry, scopes: &[i32], connection: &Connection) -> Result<Option<String>> {
-    let mut purpose = None;
-    for id in scopes {
-        let scope = registry.scopes.get(id).ok_or_else(|| gone(*id))?;
-        let granted =
-            may_read(&scope.subprocessor.contract, sys::today(), connection, &gucs::purpose(), &scope.purposes)?;
-        purpose.get_or_insert(granted);
-    }
-    Ok(purpose)
-}
-
-fn gone(id: i32) -> Error {
-    Error::new(Kind::OutsideScope, format!("scope {id} is no longer in force"))
-        .hint("ask the controller for a new scope")
-}
-
 /// Arms a statement, before it starts: checks the contract, and makes sure that a record will name what it reads before
 /// any of it can leave.
 ///
@@ -199,7 +183,17 @@ pub fn arm(
         waited = wal::flush(sealer.append_with(record.clone(), Parts { private: private.take(), subjects: None })?);
     }
     let checked = (registry.generation(), sys::today());
-    let read = Read { scopes, checked, persons, private, at_the_wire, older, ..Read::new(run, level, record, sealer) };
+    let contract = registry.subprocessors.get(&record.subprocessor).cloned();
+    let read = Read {
+        scopes,
+        checked,
+        persons,
+        private,
+        at_the_wire,
+        older,
+        contract,
+        ..Read::new(run, level, record, sealer)
+    };
     with(|s| s.add(read));
     waited
 }
@@ -239,6 +233,7 @@ pub fn before_run(run: Run, session: Option<&str>) -> Result<()> {
             )
             .hint("SET ROLE back to it, or open the cursor anew"));
         }
+        with(|s| s.reads.iter().filter(|r| r.number() == number).try_for_each(contract::rows_left))?;
         if !again && checked == (shared::generation(), sys::today()) {
             continue;
         }
@@ -355,8 +350,8 @@ pub fn refusal(what: &str) -> Error {
 
 // ------------------------------------------------------------------------------------------------ what is sent
 
-/// A message is put into the connection's buffer, while this portal is active.
-pub fn message(kind: u8, body: &[u8], active: Portal) -> Put {
+/// A message is put into the connection's buffer, while this portal is active. AL006 beyond the day's quota of rows.
+pub fn message(kind: u8, body: &[u8], active: Portal) -> Result<Put> {
     if kind == b'E' {
         if let Some(sqlstate) = crate::pure::wire::fatal(body) {
             // nothing unwinds: this is the last that the open reads' client hears
@@ -368,7 +363,11 @@ pub fn message(kind: u8, body: &[u8], active: Portal) -> Put {
         }
     }
     // neither busy nor holding changes by a message
-    STATE.with(|s| s.borrow_mut().wire.put(kind, body, active, sys::now, limits()))
+    STATE.with(|s| {
+        let mut state = s.borrow_mut();
+        let put = state.wire.put(kind, body, active, sys::now, limits());
+        state.count_stream(kind).map(|()| put)
+    })
 }
 
 /// The buffer is about to be sent.

@@ -166,7 +166,7 @@ unsafe fn decide(kind: u8, body: *const c_char, length: usize) -> Put {
             // SAFETY: a message has `length` bytes; a NULL body has none.
             unsafe { std::slice::from_raw_parts(body.cast::<u8>(), length) }
         };
-        Ok(armed::message(kind, body, active_portal()))
+        armed::message(kind, body, active_portal())
     });
     if put == Put::Settle && !settle(true) {
         return Put::Hold;

@@ -24,6 +24,8 @@ pub struct Changes {
     pub networks: Option<Vec<IpNet>>,
     /// Only over TLS.
     pub require_tls: Option<bool>,
+    /// Most rows of a day; `Some(None)` takes the limit away.
+    pub rows_per_day: Option<Option<i64>>,
     /// The new `details`, whole.
     pub details: Option<Value>,
 }
@@ -197,7 +199,8 @@ fn check(value: &Value, shape: Shape, path: &str) -> Result<()> {
 /// # Errors
 /// `AL010` with the JSON path: an unknown key or a value of the wrong type.
 pub fn apply_changes(patch: &Value) -> Result<Changes> {
-    const KEYS: [&str; 7] = ["legal_name", "contract", "purposes", "valid_until", "networks", "require_tls", "details"];
+    const KEYS: [&str; 8] =
+        ["legal_name", "contract", "purposes", "valid_until", "networks", "require_tls", "rows_per_day", "details"];
     let members: &Map<String, Value> = patch.as_object().ok_or_else(|| wrong("$", "an object"))?;
     let mut changes = Changes::default();
     for (name, value) in members {
@@ -211,6 +214,12 @@ pub fn apply_changes(patch: &Value) -> Result<Changes> {
             "networks" if value.is_null() => changes.networks = Some(Vec::new()),
             "networks" => changes.networks = Some(networks(value, &path)?),
             "require_tls" => changes.require_tls = Some(boolean(value, &path)?),
+            "rows_per_day" if value.is_null() => changes.rows_per_day = Some(None),
+            "rows_per_day" => {
+                let rows = value.as_i64().filter(|rows| *rows > 0);
+                let wrong = || wrong(&path, "a whole number of at least 1").hint("null for any number of rows");
+                changes.rows_per_day = Some(Some(rows.ok_or_else(wrong)?));
+            }
             "details" => {
                 object(value, DETAILS, &path)?;
                 changes.details = Some(value.clone());

@@ -3,6 +3,7 @@
 use super::{Frame, Run, State};
 use crate::pg::readlog::subjects::Collector;
 use crate::pg::readlog::wal::Sealer;
+use crate::pg::registry::Subprocessor;
 use crate::pg::sys;
 use crate::pure::record::{Outcome, Record};
 use crate::pure::wire::Number;
@@ -62,6 +63,10 @@ pub struct Read {
     pub persons: Rc<Collector>,
     /// Rows of the executor.
     pub rows: i64,
+    /// Rows that were added to the day's.
+    pub added: i64,
+    /// Whose it is, as when it began.
+    pub contract: Option<Rc<Subprocessor>>,
     /// Set when it has ended.
     pub ended: Option<Ended>,
 }
@@ -82,6 +87,8 @@ impl Read {
             private: None,
             persons: Rc::default(),
             rows: 0,
+            added: 0,
+            contract: None,
             ended: None,
         }
     }

@@ -1,11 +1,11 @@
 //! Writing what is known about reads: before their answers leave, and when they end.
 
 use super::reads::{Ended, Read};
-use super::{with, State};
+use super::{contract, with, State};
 use crate::pg::keys::entropy;
 use crate::pg::readlog::subjects::Collector;
 use crate::pg::readlog::{wal, wire};
-use crate::pg::shared;
+use crate::pg::{shared, sys};
 use crate::pure::error::Result;
 use crate::pure::record::{Outcome, Parts, Record, RecordKind};
 use crate::pure::subjects;
@@ -22,10 +22,15 @@ pub fn settle(durable: bool) -> Result<()> {
         with(|s| s.wire.released());
         return Ok(());
     }
+    if durable {
+        // an answer that waits: none of it has left
+        with(|s| contract::held_within_quota(s, &due)).map_err(|error| wire::end_session(error))?;
+    }
     let (mut last, mut outcome) = (0, 0);
     for (number, form, counts) in &due {
         let made = with(|s| {
-            let read = s.reads.iter().find(|r| r.number() == *number)?;
+            let read = s.reads.iter_mut().find(|r| r.number() == *number)?;
+            contract::add(read, counts.rows);
             // with the statement's text; again where a read goes on under another number
             let private = if *form == Form::Final { None } else { read.private.clone() };
             Some((record(read, *form, *counts), read.sealer.clone(), read.persons.clone(), private))
@@ -110,6 +115,7 @@ pub fn outcomes_of_intents() -> Result<()> {
     });
     let mut first = Ok(());
     for read in ended {
+        shared::add_rows(&read.record.subprocessor, sys::today(), read.rows);
         let record = record(&read, Form::Final, Counts { rows: read.rows, bytes: 0 });
         let subjects = if read.older { Ok(None) } else { touched(&read.persons).map(Some) };
         match subjects.and_then(|subjects| read.sealer.append_with(record, Parts { private: None, subjects })) {

@@ -1,9 +1,33 @@
 //! Contracts end by their date, and nobody has to say so: a statement that runs past its contract's last day is ended here.
 //! Every other way of reading asks the contract itself, at each statement and each FETCH.
 
+use super::store::time;
 use crate::pg::error::log;
+use crate::pg::shared;
 use crate::pg::sys::{self, sessions, sql};
 use crate::pure::error::Result;
+
+/// Adds the rows that left today before shared memory was made, at the server's start or after a crash. Call it where all that
+/// was written before is in the table.
+pub fn count_rows() -> Result<()> {
+    let opened = shared::opened();
+    if opened == 0 || shared::counted(false) {
+        return Ok(());
+    }
+    let today = sys::today();
+    // by the record's own time: what was settled today may be of yesterday
+    let sql = "SELECT r.subprocessor, pg_catalog.sum(r.rows_sent)::pg_catalog.int8 FROM airlock_catalog.read_record r \
+               WHERE r.kind IN ('exact', 'outcome') AND r.rows_sent > 0 AND r.settled_on >= '2000-01-01'::pg_catalog.date OPERATOR(pg_catalog.+) $1 \
+                 AND r.logged_at >= ('2000-01-01'::pg_catalog.date OPERATOR(pg_catalog.+) $1)::pg_catalog.timestamp AT TIME ZONE 'UTC' \
+                 AND r.logged_at < $2 GROUP BY 1";
+    for (name, rows) in sql::rows(sql, &[sql::arg(today), sql::arg(time(opened)?)], |row| {
+        Ok((row.need::<String>(1)?, row.need::<i64>(2)?))
+    })? {
+        shared::add_rows(&name, today, rows);
+    }
+    shared::counted(true);
+    Ok(())
+}
 
 /// Ends the sessions that read for a sub-processor whose contract's last day (UTC) is over.
 pub fn end_readers() -> Result<()> {

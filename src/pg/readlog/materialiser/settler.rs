@@ -330,6 +330,9 @@ impl Settler {
             self.save(keys, records)?;
         }
         let life = Life { position: self.position, as_of: self.lag.read(self.position), slot: self.slot };
+        if batch.complete && !store::before_0_2() {
+            expiry::count_rows()?;
+        }
         let (beat, more) = (Some(life), begins || !batch.complete);
         Ok(After { beat, advance, look: batch.complete && self.open.due(), more, waiting: false })
     }

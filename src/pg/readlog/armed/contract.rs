@@ -1,0 +1,104 @@
+//! What the contract says of a read: when it begins, and of the rows that leave.
+//!
+//! Rows are counted by sub-processor and day (UTC) in shared memory, as they leave; at the start of the server what the log
+//! knows of today is added. An answer that is held is compared with the quota before it leaves, a stream row by row.
+
+use super::reads::{Ended, Read};
+use super::State;
+use crate::pg::registry::Registry;
+use crate::pg::{gucs, shared, sys};
+use crate::pure::error::{Error, Kind, Result};
+use crate::pure::subprocessor::{may_read, within_quota, Connection, Contract};
+use crate::pure::wire::{Counts, Form, Number};
+
+/// How many rows of a stream are added at once; what streams that run side by side may pass a quota by.
+const STEP: i64 = 1000;
+
+/// Asks the contract whether the session may read these scopes now, for its claimed purpose; returns the purpose to
+/// record. AL006, AL008, AL009.
+pub fn allowed(registry: &Registry, scopes: &[i32], connection: &Connection) -> Result<Option<String>> {
+    let mut purpose = None;
+    for id in scopes {
+        let scope = registry.scopes.get(id).ok_or_else(|| gone(*id))?;
+        let granted =
+            may_read(&scope.subprocessor.contract, sys::today(), connection, &gucs::purpose(), &scope.purposes)?;
+        purpose.get_or_insert(granted);
+        rows_of(&scope.subprocessor.contract)?;
+    }
+    Ok(purpose)
+}
+
+fn gone(id: i32) -> Error {
+    Error::new(Kind::OutsideScope, format!("scope {id} is no longer in force"))
+        .hint("ask the controller for a new scope")
+}
+
+/// AL006 when today's rows are used up, AL005 while they are not counted yet.
+fn rows_of(contract: &Contract) -> Result<()> {
+    if contract.rows_per_day.is_none() {
+        return Ok(());
+    }
+    if !shared::counted(false) {
+        return Err(Error::new(Kind::LogUnavailable, "the rows of today are not counted yet")
+            .hint("try again in a moment: the log's worker counts them after the server's start"));
+    }
+    // one more than there are
+    within_quota(contract, shared::add_rows(&contract.name, sys::today(), 0).saturating_add(1))
+}
+
+/// The same for a read that goes on.
+pub fn rows_left(read: &Read) -> Result<()> {
+    read.contract.as_ref().map_or(Ok(()), |s| rows_of(&s.contract))
+}
+
+/// AL006 when a held answer would pass the quota: it must not leave, and its record is to say so.
+pub fn held_within_quota(state: &mut State, due: &[(Number, Form, Counts)]) -> Result<()> {
+    for (number, form, counts) in due {
+        let Some(read) = state.reads.iter_mut().find(|r| r.number() == *number && *form != Form::Final) else {
+            continue;
+        };
+        let Some(contract) = read.contract.as_ref().map(|s| &s.contract).filter(|c| c.rows_per_day.is_some()) else {
+            continue;
+        };
+        let so_far = shared::add_rows(&contract.name, sys::today(), 0);
+        if let Err(error) = within_quota(contract, so_far.saturating_add(counts.rows)) {
+            read.ended = Some(Ended::now(Some(error.kind.sqlstate().into()), None));
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Adds the rows of a read that left, or are about to, and were not added yet.
+pub fn add(read: &mut Read, rows: i64) -> i64 {
+    let more = rows.saturating_sub(read.added);
+    read.added = read.added.max(rows);
+    shared::add_rows(&read.record.subprocessor, sys::today(), more)
+}
+
+impl State {
+    /// Counts the rows of streams, where a message is one. AL006 for a row beyond the quota.
+    pub fn count_stream(&mut self, kind: u8) -> Result<()> {
+        if !matches!(kind, b'D' | b'd') {
+            return Ok(());
+        }
+        for read in &mut self.reads {
+            let Some(contract) = read.contract.as_ref().map(|s| &s.contract).filter(|c| c.rows_per_day.is_some())
+            else {
+                continue;
+            };
+            let Some(counts) = self.wire.streamed(read.number()) else { continue };
+            let most = contract.rows_per_day.unwrap_or(i64::MAX);
+            // near the quota each row counts at once
+            if counts.rows - read.added < STEP.min((most - shared::add_rows(&contract.name, sys::today(), 0)).max(1)) {
+                continue;
+            }
+            let contract = contract.clone();
+            let total = add(read, counts.rows);
+            within_quota(&contract, total).inspect_err(|error| {
+                read.ended = Some(Ended::now(Some(error.kind.sqlstate().into()), None));
+            })?;
+        }
+        Ok(())
+    }
+}
