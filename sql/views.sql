@@ -99,6 +99,17 @@ SELECT h.id, s.name AS subprocessor, h.reason, h.since, h.held_by, h.released_at
   FROM airlock_catalog.log_hold h LEFT JOIN airlock_catalog.subprocessor s ON s.id = h.subprocessor
  ORDER BY h.id;
 
+-- what sub-processors are and may see, change by change
+CREATE VIEW airlock.subprocessor_history AS
+SELECT h.id, h.changed_at, h.login_role, h.acting_role, h.subprocessor, h.action, h.reason, h.changed, h.before, h.after
+  FROM airlock_catalog.change h WHERE h.relation IS NULL
+ ORDER BY h.id;
+
+CREATE VIEW airlock.scope_history AS
+SELECT h.id, h.changed_at, h.login_role, h.acting_role, h.subprocessor, h.relation, h.action, h.changed, h.before, h.after
+  FROM airlock_catalog.change h WHERE h.relation IS NOT NULL
+ ORDER BY h.id;
+
 -- fields by recipient; reads are counted from settled records
 CREATE VIEW airlock.field_access AS
 SELECT s.name AS subprocessor, c.relation, r.column_name AS "column", CASE WHEN r.mask IS NULL THEN 'clear' ELSE 'masked' END AS exposure,
@@ -117,3 +128,25 @@ SELECT s.name AS subprocessor, c.relation, r.column_name AS "column", CASE WHEN 
  ORDER BY s.name, c.relation::text, r.ordinal;
 
 CREATE VIEW airlock.masks AS SELECT * FROM airlock.mask_properties();
+
+-- which field was exposed to whom, how, from when to when; until NULL: it still is
+CREATE VIEW airlock.field_history AS
+SELECT s.name AS subprocessor, c.relation, r.column_name AS "column", CASE WHEN r.mask IS NULL THEN 'clear' ELSE 'masked' END AS exposure,
+       r.mask, r.encrypted, r.since, coalesce(r.until, c.dropped_at) AS until
+  FROM airlock_catalog.rule r
+  JOIN airlock_catalog.scope c ON c.id = r.scope
+  JOIN airlock_catalog.subprocessor s ON s.id = c.subprocessor
+ ORDER BY s.name, c.relation::text, r.column_name, r.since;
+
+-- what is granted and has never been read, by scope, with the statement that takes it back
+CREATE VIEW airlock.unused_fields AS
+SELECT f.subprocessor, f.relation, f.columns, f.since,
+       CASE WHEN c.definition OPERATOR(pg_catalog.-) f.columns = '{}'
+            THEN pg_catalog.format('SELECT airlock.drop_scope(%L, %L)', f.subprocessor, f.relation::text)
+            ELSE pg_catalog.format('SELECT airlock.replace_scope(%L, %L, %L, row_filter => %L, subject => %L, purposes => %L)', f.subprocessor,
+                   f.relation::text, c.definition OPERATOR(pg_catalog.-) f.columns, c.row_filter, c.subject, c.purposes) END AS statement
+  FROM (SELECT a.subprocessor, a.relation, pg_catalog.array_agg(a."column" ORDER BY a."column") AS columns, max(a.since) AS since
+          FROM airlock.field_access a WHERE a.reads = 0 GROUP BY a.subprocessor, a.relation) f
+  JOIN airlock_catalog.subprocessor s ON s.name = f.subprocessor
+  JOIN airlock_catalog.scope c ON c.subprocessor = s.id AND c.relation = f.relation AND c.dropped_at IS NULL
+ ORDER BY 1, 2::text;

@@ -39,6 +39,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("retention", &["chain", "record", "seam"]),
     ("head", &["chain", "keyring"]),
     ("lag", &[]),
+    ("history", &[]),
     ("index", &["name"]),
     ("page", &[]),
     ("nonces", &["aead", "envelope"]),

@@ -3,6 +3,8 @@
 //! These functions are SECURITY DEFINER, so inside them the current user is the extension's owner; who asked is
 //! [`caller`]. EXECUTE is granted to `airlock_admin` only; the check here holds even if somebody grants more.
 
+pub mod history;
+
 use crate::pg::readlog::{identity, wal};
 use crate::pg::sys::{roles, sql};
 use crate::pure::error::{Error, Kind, Result};

@@ -8,6 +8,7 @@ mod verify;
 mod who_saw;
 
 use crate::pg::admin::act;
+use crate::pg::admin::history::{self, Of};
 use crate::pg::keys::{ring, root};
 use crate::pg::readlog::materialiser::{retention, spi, Batch, Cursor, Row};
 use crate::pg::readlog::{armed, audit, wal};
@@ -63,7 +64,7 @@ sql_function!(
                     .hint("NULL keeps records for ever"));
             }
             audit::note(&format!("set_log_retention: {subprocessor}"), &[])?;
-            retention::set(&subprocessor, kept)
+            history::kept(Of::Subprocessor(&subprocessor), "set_log_retention", None, || retention::set(&subprocessor, kept))
         })
     }
 );

@@ -4,9 +4,11 @@
 
 mod role;
 
+use crate::pg::admin::history::{kept, Of};
 use crate::pg::admin::{act, existing_role, said};
 use crate::pg::keys::{ensure_initialised, entropy, is_member, new_version};
 use crate::pg::readlog::identity::set_label;
+use crate::pg::readlog::materialiser::before_0_2;
 use crate::pg::sys::json::{json_argument, need_json};
 use crate::pg::sys::sql::{self, arg};
 use crate::pg::sys::{sessions, Args, Sql};
@@ -30,7 +32,7 @@ sql_function!(
     airlock_create_subprocessor,
     |args| {
         let new = New::read(args)?;
-        act(|| create(&new)).map(Sql)
+        act(|| kept(Of::Subprocessor(&new.name), "create", None, || create(&new))).map(Sql)
     }
 );
 
@@ -42,7 +44,7 @@ sql_function!(
     airlock_alter_subprocessor,
     |args| {
         let (name, changes) = (args.need::<String>(0, "name")?, need_json(args, 1, "changes")?);
-        act(|| alter(&name, &changes))
+        act(|| kept(Of::Subprocessor(&name), "alter", None, || alter(&name, &changes)))
     }
 );
 
@@ -52,7 +54,7 @@ sql_function!(
     airlock_suspend,
     |args| {
         let (name, reason): (String, String) = (args.need(0, "name")?, args.need(1, "reason")?);
-        act(|| stop(&name, reason, State::Suspended)).map(Sql)
+        act(|| with_reason(&name, "suspend", &reason, || stop(&name, reason.clone(), State::Suspended))).map(Sql)
     }
 );
 
@@ -62,7 +64,7 @@ sql_function!(
     airlock_resume,
     |args| {
         let (name, reason): (String, String) = (args.need(0, "name")?, args.need(1, "reason")?);
-        act(|| resume(&name, reason))
+        act(|| with_reason(&name, "resume", &reason, || resume(&name, reason.clone())))
     }
 );
 
@@ -72,9 +74,13 @@ sql_function!(
     airlock_terminate,
     |args| {
         let (name, reason): (String, String) = (args.need(0, "name")?, args.need(1, "reason")?);
-        act(|| stop(&name, reason, State::Terminated)).map(Sql)
+        act(|| with_reason(&name, "terminate", &reason, || stop(&name, reason.clone(), State::Terminated))).map(Sql)
     }
 );
+
+fn with_reason<T>(name: &str, action: &str, reason: &str, change: impl FnOnce() -> Result<T>) -> Result<T> {
+    kept(Of::Subprocessor(name), action, Some(reason), change)
+}
 
 /// The arguments of `create_subprocessor`.
 struct New {
@@ -232,8 +238,7 @@ fn alter(name: &str, patch: &serde_json::Value) -> Result<()> {
         "UPDATE airlock_catalog.subprocessor SET
            legal_name = COALESCE($2, legal_name), contract = COALESCE($3, contract), purposes = COALESCE($4, purposes),
            valid_until = CASE WHEN $5 THEN '2000-01-01'::pg_catalog.date OPERATOR(pg_catalog.+) $6 ELSE valid_until END,
-           networks = COALESCE($7, networks), require_tls = COALESCE($8, require_tls), details = COALESCE($9, details),
-           rows_per_day = CASE WHEN $10 THEN $11 ELSE rows_per_day END
+           networks = COALESCE($7, networks), require_tls = COALESCE($8, require_tls), details = COALESCE($9, details)
          WHERE id = $1",
         &[
             arg(found.id),
@@ -245,10 +250,16 @@ fn alter(name: &str, patch: &serde_json::Value) -> Result<()> {
             arg(networks),
             arg(changes.require_tls),
             arg(changes.details.map(JsonB)),
-            arg(changes.rows_per_day.is_some()),
-            arg(changes.rows_per_day.flatten()),
         ],
     )?;
+    if let Some(rows) = changes.rows_per_day {
+        if before_0_2() {
+            return Err(Error::new(Kind::Unsupported, "the objects of the extension know no \"rows_per_day\" yet")
+                .hint("ALTER EXTENSION pg_airlock UPDATE"));
+        }
+        let sql = "UPDATE airlock_catalog.subprocessor SET rows_per_day = $2 WHERE id = $1";
+        sql::run(sql, &[arg(found.id), arg(rows)])?;
+    }
     shared::changed();
     if let (Some(before), Some(after)) = (before, contract()?) {
         if narrows(&before, &after) {

@@ -12,6 +12,7 @@ pub mod contain;
 pub mod envelope;
 pub mod error;
 pub mod head;
+pub mod history;
 pub mod index;
 pub mod key_source;
 pub mod keyring;

@@ -23,6 +23,7 @@ mod drivers;
 mod dump;
 mod existing;
 mod heads;
+mod history;
 mod hostile;
 mod jobs;
 mod key_life;

@@ -7,6 +7,7 @@
 mod plan;
 mod store;
 
+use crate::pg::admin::history::{kept, Of};
 use crate::pg::admin::{act, caller};
 use crate::pg::shared;
 use crate::pg::sys::catalog::{self, name_argument};
@@ -36,7 +37,8 @@ sql_function!(
     airlock_create_scope,
     |args| {
         let wanted = wanted(args)?;
-        act(|| create(&wanted)).map(Sql)
+        let of = Of::Scope(&wanted.subprocessor, wanted.relation);
+        act(|| kept(of, "create", None, || create(&wanted))).map(Sql)
     }
 );
 
@@ -49,7 +51,8 @@ sql_function!(
     airlock_replace_scope,
     |args| {
         let wanted = wanted(args)?;
-        act(|| replace(&wanted)).map(Sql)
+        let of = Of::Scope(&wanted.subprocessor, wanted.relation);
+        act(|| kept(of, "replace", None, || replace(&wanted))).map(Sql)
     }
 );
 
@@ -72,7 +75,7 @@ sql_function!(
     airlock_drop_scope,
     |args| {
         let (name, relation): (String, pg_sys::Oid) = (args.need(0, "subprocessor")?, args.need(1, "relation")?);
-        act(|| drop_scope(&name, relation))
+        act(|| kept(Of::Scope(&name, relation), "drop", None, || drop_scope(&name, relation)))
     }
 );
 
