@@ -383,6 +383,60 @@ SELECT f.subprocessor, f.relation, f.columns, f.since,
   JOIN airlock_catalog.subprocessor s ON s.name = f.subprocessor
   JOIN airlock_catalog.scope c ON c.subprocessor = s.id AND c.relation = f.relation AND c.dropped_at IS NULL
  ORDER BY 1, 2::text;
+-- what ends or is to be looked at again within that time, or should have been
+CREATE FUNCTION airlock.due(horizon interval DEFAULT '30 days', OUT subprocessor text, OUT what text, OUT on_day date, OUT overdue boolean) RETURNS SETOF record
+  STABLE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE sql AS $due$
+  WITH today AS (SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date AS day),
+  d AS (
+    SELECT s.name, 'contract ' || s.contract || ' ends' AS what, s.valid_until AS on_day FROM airlock_catalog.subprocessor s WHERE s.state <> 'terminated'
+    UNION ALL
+    SELECT s.name, 'certificate ' || coalesce(c ->> 'name', '') || ' ends', (c ->> 'valid_until')::date
+      FROM airlock_catalog.subprocessor s, jsonb_array_elements(s.details -> 'certificates') c WHERE s.state <> 'terminated'
+    UNION ALL
+    SELECT s.name, 'objection is possible until', (s.details ->> 'objection_until')::date FROM airlock_catalog.subprocessor s WHERE s.state <> 'terminated'
+    UNION ALL
+    -- free text: what is no such period is never due
+    SELECT s.name, 'review every ' || (s.details ->> 'review_every'),
+           (coalesce((s.details ->> 'reviewed')::date, s.created_at::date) + CASE WHEN s.details ->> 'review_every' ~ '^[0-9]{1,4} (day|week|month|year)s?$'
+             THEN (s.details ->> 'review_every')::interval END)::date
+      FROM airlock_catalog.subprocessor s WHERE s.state <> 'terminated'
+  )
+  SELECT d.name, d.what, d.on_day, d.on_day < t.day FROM d, today t
+   WHERE d.on_day <= (t.day + coalesce(horizon, interval '0'))::date ORDER BY d.on_day, d.name, d.what
+$due$;
+
+-- the record of processing activities (GDPR Art. 30) as far as it is about sub-processors: the register, and what is computed
+CREATE FUNCTION airlock.processing_record() RETURNS jsonb
+  STABLE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE sql AS $record$
+  SELECT jsonb_build_object('database', current_database(), 'at', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    'subprocessors', coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+      'name', s.name, 'legal_name', s.legal_name, 'role', s.role::text, 'state', s.state, 'contract', s.contract, 'purposes', s.purposes,
+      'valid_until', s.valid_until, 'networks', s.networks, 'require_tls', s.require_tls, 'rows_per_day', s.rows_per_day,
+      'log_days', jsonb_build_object('records', s.log_days, 'values', s.values_days, 'subjects', s.subjects_days),
+      'details', s.details, 'since', s.created_at,
+      'fields', (SELECT jsonb_agg(jsonb_build_object('relation', f.relation::text, 'column', f."column", 'exposure', f.exposure, 'mask', f.mask,
+                   'encrypted', f.encrypted, 'since', f.since, 'last_read', f.last_read, 'reads', f.reads) ORDER BY f.relation::text, f."column")
+                   FROM airlock.field_access f WHERE f.subprocessor = s.name))) ORDER BY s.name), '[]'))
+    FROM airlock_catalog.subprocessor s
+$record$;
+
+-- the same as CSV (RFC 4180), a line for each field: all in quotes, and nothing that a spreadsheet would take for a formula
+CREATE FUNCTION airlock.processing_record_csv() RETURNS SETOF text
+  STABLE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE sql AS $csv$
+  WITH cells AS (
+    SELECT 0 AS line, ARRAY['sub-processor', 'legal name', 'country', 'contract', 'purposes', 'valid until', 'state', 'relation', 'column', 'exposure', 'mask',
+                            'encrypted', 'since', 'last read', 'reads'] AS cell
+    UNION ALL
+    SELECT row_number() OVER (ORDER BY s.name, f.relation::text, f."column"),
+           ARRAY[s.name, s.legal_name, s.details ->> 'country', s.contract, array_to_string(s.purposes, '; '), to_char(s.valid_until, 'YYYY-MM-DD'), s.state,
+                 f.relation::text, f."column", f.exposure, f.mask::text, f.encrypted::text,
+                 to_char(f.since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), to_char(f.last_read AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), f.reads::text]
+      FROM airlock_catalog.subprocessor s LEFT JOIN airlock.field_access f ON f.subprocessor = s.name
+  )
+  SELECT (SELECT string_agg('"' || replace(CASE WHEN c ~ '^[=+@\t\r-]' THEN '''' || c ELSE coalesce(c, '') END, '"', '""') || '"', ',' ORDER BY n)
+            FROM unnest(l.cell) WITH ORDINALITY AS u (c, n))
+    FROM cells l ORDER BY l.line
+$csv$;
 -- end of the access log
 
 -- masks that came with 0.2.0
@@ -433,7 +487,7 @@ CREATE FUNCTION airlock.mask_clamp(value timestamp with time zone, low timestamp
 -- the view keeps its identity
 CREATE FUNCTION airlock.mask_properties_with_result(OUT mask text, OUT keyed boolean, OUT types text, OUT keeps_order boolean, OUT uniqueness text, OUT leaks text, OUT result text) RETURNS SETOF record
   IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_properties';
-CREATE OR REPLACE VIEW airlock.masks AS SELECT * FROM airlock.mask_properties_with_result();
+CREATE OR REPLACE VIEW airlock.masks AS SELECT m.* FROM airlock.mask_properties_with_result() m;
 DROP FUNCTION airlock.mask_properties();
 ALTER FUNCTION airlock.mask_properties_with_result() RENAME TO mask_properties;
 -- end of the masks
@@ -537,7 +591,8 @@ GRANT EXECUTE ON FUNCTION
   airlock.create_scope(text, regclass, jsonb, text, text[], text[], name), airlock.replace_scope(text, regclass, jsonb, text, text[], text[], name),
   airlock.preview_scope(text, regclass, jsonb, text, text[], text[], name), airlock.drop_scope(text, regclass)
   TO airlock_admin;
-GRANT EXECUTE ON FUNCTION airlock.doctor(), airlock.version() TO airlock_admin, airlock_auditor;
+GRANT EXECUTE ON FUNCTION airlock.doctor(), airlock.version(), airlock.due(interval), airlock.processing_record(), airlock.processing_record_csv()
+  TO airlock_admin, airlock_auditor;
 GRANT EXECUTE ON FUNCTION airlock.verify_log(), airlock.log_head(), airlock.verify_head(text), airlock.unsettled_records(), airlock.note_log_read(), airlock.who_saw(regclass, text[]) TO airlock_auditor;
 GRANT SELECT ON airlock.keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks, airlock.subject_epochs, airlock.log_holds,
   airlock.subprocessor_history, airlock.scope_history, airlock.field_history, airlock.unused_fields TO airlock_admin, airlock_auditor;

@@ -127,7 +127,7 @@ SELECT s.name AS subprocessor, c.relation, r.column_name AS "column", CASE WHEN 
  WHERE r.until IS NULL
  ORDER BY s.name, c.relation::text, r.ordinal;
 
-CREATE VIEW airlock.masks AS SELECT * FROM airlock.mask_properties();
+CREATE VIEW airlock.masks AS SELECT m.* FROM airlock.mask_properties() m;
 
 -- which field was exposed to whom, how, from when to when; until NULL: it still is
 CREATE VIEW airlock.field_history AS
@@ -150,3 +150,58 @@ SELECT f.subprocessor, f.relation, f.columns, f.since,
   JOIN airlock_catalog.subprocessor s ON s.name = f.subprocessor
   JOIN airlock_catalog.scope c ON c.subprocessor = s.id AND c.relation = f.relation AND c.dropped_at IS NULL
  ORDER BY 1, 2::text;
+
+-- what ends or is to be looked at again within that time, or should have been
+CREATE FUNCTION airlock.due(horizon interval DEFAULT '30 days', OUT subprocessor text, OUT what text, OUT on_day date, OUT overdue boolean) RETURNS SETOF record
+  STABLE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE sql AS $due$
+  WITH today AS (SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date AS day),
+  d AS (
+    SELECT s.name, 'contract ' || s.contract || ' ends' AS what, s.valid_until AS on_day FROM airlock_catalog.subprocessor s WHERE s.state <> 'terminated'
+    UNION ALL
+    SELECT s.name, 'certificate ' || coalesce(c ->> 'name', '') || ' ends', (c ->> 'valid_until')::date
+      FROM airlock_catalog.subprocessor s, jsonb_array_elements(s.details -> 'certificates') c WHERE s.state <> 'terminated'
+    UNION ALL
+    SELECT s.name, 'objection is possible until', (s.details ->> 'objection_until')::date FROM airlock_catalog.subprocessor s WHERE s.state <> 'terminated'
+    UNION ALL
+    -- free text: what is no such period is never due
+    SELECT s.name, 'review every ' || (s.details ->> 'review_every'),
+           (coalesce((s.details ->> 'reviewed')::date, s.created_at::date) + CASE WHEN s.details ->> 'review_every' ~ '^[0-9]{1,4} (day|week|month|year)s?$'
+             THEN (s.details ->> 'review_every')::interval END)::date
+      FROM airlock_catalog.subprocessor s WHERE s.state <> 'terminated'
+  )
+  SELECT d.name, d.what, d.on_day, d.on_day < t.day FROM d, today t
+   WHERE d.on_day <= (t.day + coalesce(horizon, interval '0'))::date ORDER BY d.on_day, d.name, d.what
+$due$;
+
+-- the record of processing activities (GDPR Art. 30) as far as it is about sub-processors: the register, and what is computed
+CREATE FUNCTION airlock.processing_record() RETURNS jsonb
+  STABLE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE sql AS $record$
+  SELECT jsonb_build_object('database', current_database(), 'at', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    'subprocessors', coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+      'name', s.name, 'legal_name', s.legal_name, 'role', s.role::text, 'state', s.state, 'contract', s.contract, 'purposes', s.purposes,
+      'valid_until', s.valid_until, 'networks', s.networks, 'require_tls', s.require_tls, 'rows_per_day', s.rows_per_day,
+      'log_days', jsonb_build_object('records', s.log_days, 'values', s.values_days, 'subjects', s.subjects_days),
+      'details', s.details, 'since', s.created_at,
+      'fields', (SELECT jsonb_agg(jsonb_build_object('relation', f.relation::text, 'column', f."column", 'exposure', f.exposure, 'mask', f.mask,
+                   'encrypted', f.encrypted, 'since', f.since, 'last_read', f.last_read, 'reads', f.reads) ORDER BY f.relation::text, f."column")
+                   FROM airlock.field_access f WHERE f.subprocessor = s.name))) ORDER BY s.name), '[]'))
+    FROM airlock_catalog.subprocessor s
+$record$;
+
+-- the same as CSV (RFC 4180), a line for each field: all in quotes, and nothing that a spreadsheet would take for a formula
+CREATE FUNCTION airlock.processing_record_csv() RETURNS SETOF text
+  STABLE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE sql AS $csv$
+  WITH cells AS (
+    SELECT 0 AS line, ARRAY['sub-processor', 'legal name', 'country', 'contract', 'purposes', 'valid until', 'state', 'relation', 'column', 'exposure', 'mask',
+                            'encrypted', 'since', 'last read', 'reads'] AS cell
+    UNION ALL
+    SELECT row_number() OVER (ORDER BY s.name, f.relation::text, f."column"),
+           ARRAY[s.name, s.legal_name, s.details ->> 'country', s.contract, array_to_string(s.purposes, '; '), to_char(s.valid_until, 'YYYY-MM-DD'), s.state,
+                 f.relation::text, f."column", f.exposure, f.mask::text, f.encrypted::text,
+                 to_char(f.since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), to_char(f.last_read AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), f.reads::text]
+      FROM airlock_catalog.subprocessor s LEFT JOIN airlock.field_access f ON f.subprocessor = s.name
+  )
+  SELECT (SELECT string_agg('"' || replace(CASE WHEN c ~ '^[=+@\t\r-]' THEN '''' || c ELSE coalesce(c, '') END, '"', '""') || '"', ',' ORDER BY n)
+            FROM unnest(l.cell) WITH ORDINALITY AS u (c, n))
+    FROM cells l ORDER BY l.line
+$csv$;

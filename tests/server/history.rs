@@ -110,3 +110,48 @@ fn what_is_never_read_is_listed_with_what_takes_it_back() {
         .first();
     assert_eq!(subject, ["{id}"]);
 }
+
+#[test]
+fn what_is_due_and_the_record_of_processing() {
+    let cluster = running();
+    let details = r#"{"country": "NO", "reviewed": "2020-01-31", "review_every": "1 year", "certificates": [{"name": "ISO 27001", "valid_until": "2020-06-30"},
+        {"name": "SOC 2", "valid_until": "2999-01-01"}], "objection_until": "2999-01-01"}"#;
+    cluster.admin(&format!(r#"SELECT airlock.alter_subprocessor('acme', '{{"details": {details}, "valid_until": "2999-12-31", "legal_name": "=HYPERLINK(\"x\")"}}')"#));
+    cluster.admin(
+        r#"SELECT airlock.alter_subprocessor('globex', '{"details": {"review_every": "when we feel like it"}}')"#,
+    );
+    let due = |horizon: &str| {
+        cluster.admin(&format!("SELECT subprocessor, what, on_day, overdue FROM airlock.due({horizon})")).rows
+    };
+    let row = |what: &str, day: &str, overdue: &str| ["acme", what, day, overdue].map(|f| Some(f.to_string())).to_vec();
+    let past = [row("certificate ISO 27001 ends", "2020-06-30", "t"), row("review every 1 year", "2021-01-31", "t")];
+    assert_eq!(due(""), past);
+    assert_eq!(due("interval '2000 years'").len(), 5);
+    cluster.admin("SELECT airlock.terminate('acme', 'over')");
+    assert_eq!(due("interval '2000 years'").len(), 0);
+    let record = cluster
+        .admin(
+            "SELECT jsonb_path_query_array(airlock.processing_record(), '$.subprocessors[*].name')::text, \
+         jsonb_path_query_array(airlock.processing_record(), '$.subprocessors[0].fields[*].column')::text, \
+         airlock.processing_record() #>> '{subprocessors,0,details,country}'",
+        )
+        .rows;
+    assert_eq!(
+        record[0],
+        [
+            Some(r#"["acme", "globex"]"#.into()),
+            Some(r#"["born", "city", "country", "email", "id", "pay", "phone", "ssn"]"#.to_string()),
+            Some("NO".into())
+        ]
+    );
+    let csv = cluster.admin("SELECT * FROM airlock.processing_record_csv()").first();
+    assert!(csv[0].starts_with("\"sub-processor\",\"legal name\",\"country\""), "{csv:?}");
+    assert_eq!(csv.len(), 1 + 8 + 3);
+    assert!(csv[1].starts_with(r#""acme","'=HYPERLINK(""x"")","NO","DPA-1","product analytics","2999-12-31","terminated","public.customers","born","masked","#), "{csv:?}");
+    for sql in
+        ["SELECT * FROM airlock.due()", "SELECT airlock.processing_record()", "SELECT airlock.processing_record_csv()"]
+    {
+        assert!(["42501", "AL007"].contains(&cluster.sql("globex", sql).code()), "{sql}");
+        assert_eq!(cluster.sql("clerk", sql).code(), "42501", "{sql}");
+    }
+}
