@@ -165,3 +165,24 @@ fn a_stream_ends_at_the_quota() {
         });
     }
 }
+
+/// One statement is read for one purpose.
+#[test]
+fn views_for_different_purposes_are_read_apart() {
+    let cluster = running();
+    cluster.admin(r#"SELECT airlock.alter_subprocessor('acme', '{"purposes": ["analytics", "mail"]}')"#);
+    cluster.admin(
+        "SELECT airlock.replace_scope('acme', 'public.customers', '{\"id\": \"clear\"}', purposes => '{analytics}'),
+        airlock.create_scope('acme', 'public.consents', '{\"customer\": \"clear\"}', purposes => '{mail}')",
+    );
+    let mut acme = cluster.connect_as("acme", "apart");
+    assert_eq!(acme.query("SELECT id FROM acme.customers").ok().received, 100);
+    assert_eq!(acme.query("SELECT customer FROM acme.consents").ok().received, 100);
+    let both = "SELECT count(*) FROM acme.customers c JOIN acme.consents s ON s.customer = c.id";
+    assert_eq!(acme.query(both).code(), "AL008");
+    acme.query("SET airlock.purpose = 'mail'").ok();
+    assert_eq!(acme.query(both).code(), "AL008");
+    assert_eq!(acme.query("SELECT customer FROM acme.consents").ok().received, 100);
+    let purposes: Vec<String> = settled(&cluster, "apart", 5).iter().map(|r| r.get("purpose").to_string()).collect();
+    assert_eq!(purposes, ["analytics", "mail", "", "", "mail"]);
+}

@@ -118,3 +118,30 @@ fn a_change_that_is_not_committed_shuts_nothing() {
     assert_eq!(acme.query(READ).code(), "AL010");
     acme.query("ROLLBACK").ok();
 }
+
+/// Pseudonyms that a sub-processor has stored do not change because the controller renamed a table.
+#[test]
+fn a_renamed_table_keeps_its_pseudonyms() {
+    let cluster = running();
+    let shown = || cluster.sql("acme", "SELECT email FROM acme.customers ORDER BY id").ok().first();
+    let before = shown();
+    assert_eq!(before.len(), VISIBLE);
+    cluster.admin("ALTER TABLE public.customers RENAME TO clients");
+    let replace = |rules: &str| {
+        cluster.admin(&format!("SELECT airlock.replace_scope('acme', 'public.clients', '{rules}', row_filter => 'consent', subject => '{{id}}')"));
+    };
+    replace(ACME_RULES);
+    assert_eq!(shown(), before);
+    // again, for what was kept is not a label that somebody gave
+    cluster.admin(
+        "CREATE SCHEMA moved; ALTER TABLE public.clients SET SCHEMA moved; ALTER TABLE moved.clients SET SCHEMA public",
+    );
+    replace(ACME_RULES);
+    assert_eq!(shown(), before);
+    // a label is another domain, and without it the column's own comes back
+    replace(&ACME_RULES.replace("\"pseudonym\"", "\"pseudonym\", \"domain\": \"mail\""));
+    let labelled = shown();
+    assert!(labelled.iter().all(|p| !before.contains(p)));
+    replace(ACME_RULES);
+    assert!(shown().iter().all(|p| !labelled.contains(p)));
+}

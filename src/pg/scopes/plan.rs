@@ -6,6 +6,7 @@ use crate::pg::sys::sql::{self, arg};
 use crate::pg::sys::{filter, role_name};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::{ident, shown};
+use crate::pure::scope::joins::is_root;
 use crate::pure::scope::parse::parse;
 use crate::pure::scope::resolve::{resolve, Request, ViewPlan};
 use crate::pure::scope::{Exposure, Scope, TableShape, INNER_SCHEMA, VIEW_OWNER};
@@ -85,6 +86,9 @@ pub fn plan(wanted: &Wanted) -> Result<Planned> {
     scope.rules.sort_by_key(|rule| shape.columns.iter().position(|c| c.name == rule.column));
     let filter = wanted.row_filter.as_deref().map(|text| filter::analyse(relation.oid, text)).transpose()?;
     let existing = store::live(subprocessor.id, relation.oid)?;
+    if let Some(live) = &existing {
+        keep_domains(&mut scope, live, &shape);
+    }
     let view_name = view_name(wanted, existing.as_ref(), &shape)?;
     let others = store::exposed(subprocessor.id, relation.oid)?;
     let view = resolve(&Request {
@@ -100,6 +104,22 @@ pub fn plan(wanted: &Wanted) -> Result<Planned> {
     })?;
     check_place(wanted, existing.as_ref(), &view)?;
     Ok(Planned { subprocessor, shape, scope, view, existing })
+}
+
+/// A column that was renamed with its table keeps its pseudonyms: the domain that it had by default, which is a name, goes on
+/// as it was. Not where foreign keys lead to another column: its domain is theirs.
+fn keep_domains(scope: &mut Scope, live: &Live, shape: &TableShape) {
+    for rule in scope.rules.iter_mut().filter(|rule| rule.domain.is_none() && is_root(shape, &rule.column)) {
+        let Exposure::Masked(mask) = &rule.exposure else { continue };
+        let same = |old: &&store::LiveRule| {
+            old.column == rule.column && old.mask.as_ref().and_then(|m| m.get("mask")) == Some(&mask.name().into())
+        };
+        // a label that was given is taken back by leaving it out
+        let by_default = live.definition.get(&rule.column).is_some_and(|given| given.get("domain").is_none());
+        if let Some(old) = live.rules.iter().find(same).filter(|_| by_default && mask.keyed()) {
+            rule.domain.clone_from(&old.domain);
+        }
+    }
 }
 
 fn refused(message: String, hint: impl Into<String>) -> Error {

@@ -21,6 +21,8 @@ pub struct Live {
     pub id: i32,
     pub view: Option<pg_sys::Oid>,
     pub inner_view: Option<pg_sys::Oid>,
+    /// The rules as they were given.
+    pub definition: Value,
     pub rules: Vec<LiveRule>,
 }
 
@@ -28,7 +30,7 @@ pub struct Live {
 pub struct LiveRule {
     pub column: String,
     pub mask: Option<Value>,
-    domain: Option<String>,
+    pub domain: Option<String>,
     mask_key_version: Option<i32>,
     since: TimestampWithTimeZone,
 }
@@ -44,10 +46,13 @@ pub fn no_scope(subprocessor: &str, table: &str) -> Error {
 /// The scope in force of a sub-processor and relation.
 pub fn live(subprocessor: i32, relation: pg_sys::Oid) -> Result<Option<Live>> {
     let found = sql::first(
-        "SELECT s.id, s.view::pg_catalog.oid, s.inner_view::pg_catalog.oid FROM airlock_catalog.scope s
+        "SELECT s.id, s.view::pg_catalog.oid, s.inner_view::pg_catalog.oid, s.definition FROM airlock_catalog.scope s
           WHERE s.subprocessor = $1 AND s.relation = $2::pg_catalog.regclass AND s.dropped_at IS NULL",
         &[arg(subprocessor), arg(relation)],
-        |row| Ok(Live { id: row.need(1)?, view: row.get(2)?, inner_view: row.get(3)?, rules: Vec::new() }),
+        |row| {
+            let definition = json(row, 4)?.unwrap_or_default();
+            Ok(Live { id: row.need(1)?, view: row.get(2)?, inner_view: row.get(3)?, definition, rules: Vec::new() })
+        },
     )?;
     let Some(mut scope) = found else { return Ok(None) };
     scope.rules = sql::rows(

@@ -41,6 +41,11 @@ pub(super) fn default_domain(table: &TableShape, column: &str) -> String {
     chain.last().map(Place::text).unwrap_or_default()
 }
 
+/// Whether the column's own name is its default domain: no foreign key leads from it elsewhere.
+pub fn is_root(table: &TableShape, column: &str) -> bool {
+    default_domain(table, column) == Place::new(&table.schema, &table.name, column).text()
+}
+
 /// What a scope's subject stands for: of each of its columns the root of the foreign key chain, in the same order. Tables
 /// that refer to the same persons by foreign keys so name them alike.
 pub fn subject_domains(table: &TableShape, subject: &[String]) -> Vec<String> {

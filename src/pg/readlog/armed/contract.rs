@@ -22,7 +22,10 @@ pub fn allowed(registry: &Registry, scopes: &[i32], connection: &Connection) -> 
         let scope = registry.scopes.get(id).ok_or_else(|| gone(*id))?;
         let granted =
             may_read(&scope.subprocessor.contract, sys::today(), connection, &gucs::purpose(), &scope.purposes)?;
-        purpose.get_or_insert(granted);
+        if purpose.get_or_insert_with(|| granted.clone()) != &granted {
+            return Err(Error::new(Kind::Purpose, "the statement reads views that are for different purposes")
+                .hint("read them one at a time, or SET airlock.purpose to one that is agreed for all of them"));
+        }
         rows_of(&scope.subprocessor.contract)?;
     }
     Ok(purpose)
