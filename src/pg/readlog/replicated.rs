@@ -8,6 +8,12 @@
 
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::pg_sys;
+use std::ffi::{c_int, c_void};
+
+extern "C" {
+    /// `replication/syncrep.c`: remembers what a level waits for, and raises nothing. Its header is bound for 15 only.
+    fn assign_synchronous_commit(level: c_int, extra: *mut c_void);
+}
 
 /// Whether records can be replicated at all: AL005 when no standby is meant to be synchronous, since the wait would
 /// return at once.
@@ -72,7 +78,7 @@ impl Level {
         // SAFETY: a level that the setting can have.
         unsafe {
             pg_sys::synchronous_commit = level;
-            pg_sys::assign_synchronous_commit(level, std::ptr::null_mut());
+            assign_synchronous_commit(level, std::ptr::null_mut());
         }
     }
 }
