@@ -211,6 +211,9 @@ CREATE FUNCTION airlock.release_log_hold(hold integer, reason text) RETURNS void
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_release_log_hold';
 CREATE FUNCTION airlock.verify_log(OUT ok boolean, OUT checked bigint, OUT first_bad_id bigint, OUT message text) RETURNS SETOF record
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_verify_log';
+-- a page for a privacy officer, of one sub-processor or of all
+CREATE FUNCTION airlock.report(subprocessor text DEFAULT NULL) RETURNS text
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_report';
 CREATE FUNCTION airlock.doctor(OUT severity text, OUT "check" text, OUT object text, OUT message text, OUT fix text) RETURNS SETOF record
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_doctor';
 -- the loaded library's version; that of these SQL objects is pg_extension.extversion

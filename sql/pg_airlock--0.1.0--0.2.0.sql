@@ -440,6 +440,9 @@ $csv$;
 -- end of the access log
 
 -- masks that came with 0.2.0
+-- a page for a privacy officer, of one sub-processor or of all
+CREATE FUNCTION airlock.report(subprocessor text DEFAULT NULL) RETURNS text
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_report';
 CREATE FUNCTION airlock.mask_email(value text, show text DEFAULT 'domain') RETURNS text
   IMMUTABLE STRICT PARALLEL SAFE COST 8 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_email';
 CREATE FUNCTION airlock.mask_phone(value text, country boolean DEFAULT true, "right" integer DEFAULT 2) RETURNS text
@@ -593,7 +596,7 @@ GRANT EXECUTE ON FUNCTION
   TO airlock_admin;
 GRANT EXECUTE ON FUNCTION airlock.doctor(), airlock.version(), airlock.due(interval), airlock.processing_record(), airlock.processing_record_csv()
   TO airlock_admin, airlock_auditor;
-GRANT EXECUTE ON FUNCTION airlock.verify_log(), airlock.log_head(), airlock.verify_head(text), airlock.unsettled_records(), airlock.note_log_read(), airlock.who_saw(regclass, text[]) TO airlock_auditor;
+GRANT EXECUTE ON FUNCTION airlock.report(text), airlock.verify_log(), airlock.log_head(), airlock.verify_head(text), airlock.unsettled_records(), airlock.note_log_read(), airlock.who_saw(regclass, text[]) TO airlock_auditor;
 GRANT SELECT ON airlock.keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks, airlock.subject_epochs, airlock.log_holds,
   airlock.subprocessor_history, airlock.scope_history, airlock.field_history, airlock.unused_fields TO airlock_admin, airlock_auditor;
 GRANT SELECT ON airlock.access_log, airlock.audit_log TO airlock_auditor;

@@ -38,7 +38,7 @@ GRANT EXECUTE ON FUNCTION
   TO airlock_admin;
 GRANT EXECUTE ON FUNCTION airlock.doctor(), airlock.version(), airlock.due(interval), airlock.processing_record(), airlock.processing_record_csv()
   TO airlock_admin, airlock_auditor;
-GRANT EXECUTE ON FUNCTION airlock.verify_log(), airlock.log_head(), airlock.verify_head(text), airlock.unsettled_records(), airlock.note_log_read(), airlock.who_saw(regclass, text[]) TO airlock_auditor;
+GRANT EXECUTE ON FUNCTION airlock.report(text), airlock.verify_log(), airlock.log_head(), airlock.verify_head(text), airlock.unsettled_records(), airlock.note_log_read(), airlock.who_saw(regclass, text[]) TO airlock_auditor;
 GRANT SELECT ON airlock.keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks, airlock.subject_epochs, airlock.log_holds,
   airlock.subprocessor_history, airlock.scope_history, airlock.field_history, airlock.unused_fields TO airlock_admin, airlock_auditor;
 GRANT SELECT ON airlock.access_log, airlock.audit_log TO airlock_auditor;

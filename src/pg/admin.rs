@@ -56,6 +56,18 @@ pub fn existing_role(role: pgrx::pg_sys::Oid) -> Result<String> {
     })
 }
 
+/// 42704 when there is no sub-processor of that name.
+pub fn existing_subprocessor(name: &str) -> Result<()> {
+    let there =
+        sql::look("SELECT true FROM airlock_catalog.subprocessor s WHERE s.name = $1", &[sql::arg(name)], |row| {
+            row.need::<bool>(1)
+        })?;
+    there.map(drop).ok_or_else(|| {
+        Error::new(Kind::Undefined, format!("sub-processor {} does not exist", shown(name)))
+            .hint("see TABLE airlock.subprocessors")
+    })
+}
+
 /// A text that the user must give: 22023 when it is blank.
 pub fn said(text: String, name: &str) -> Result<String> {
     if text.trim().is_empty() {

@@ -1,6 +1,7 @@
 //! What auditors ask the log: the records that WAL holds and the table does not yet, and whether the log is whole.
 
 mod heads;
+mod page;
 #[cfg(any(test, feature = "pg_test"))]
 mod tests;
 mod values;

@@ -24,6 +24,7 @@ pub mod normalise;
 pub mod page;
 pub mod plaintext;
 pub mod record;
+pub mod report;
 pub mod retention;
 pub mod scope;
 pub mod seam;

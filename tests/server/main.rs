@@ -39,6 +39,7 @@ mod neighbours;
 mod newer;
 mod nonces;
 mod online;
+mod page;
 mod power;
 mod reader;
 mod readme;
