@@ -37,7 +37,8 @@ BIN := bin
 endif
 
 # postgresql-15 brings the libraries and the user that the other majors need too
-PACKAGES := postgresql-15 postgresql-server-dev-15 sudo gcc libc6-dev tzdata openssl chromium \
+PACKAGES := postgresql-15 postgresql-server-dev-15 sudo gcc libc6-dev tzdata openssl \
+  $(if $(filter demo,$(MAKECMDGOALS)),,chromium) \
   python3-pip $(if $(ASSERT)$(filter-out x86_64,$(shell uname -m)),make perl bison flex pkg-config libssl-dev libxml2-dev zlib1g-dev)
 
 # the drivers that are tested; fewer only by naming them
