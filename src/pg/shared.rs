@@ -294,18 +294,22 @@ fn share_of(subprocessor: &str) -> &'static AtomicU64 {
 
 /// Adds rows that leave today, and gives how many that makes. Days are counted from 2000.
 pub fn add_rows(subprocessor: &str, today: i32, rows: i64) -> i64 {
+    reserve_rows(subprocessor, today, rows, i64::MAX).unwrap_or(i64::MAX)
+}
+
+/// Adds rows that are to leave today, unless that makes more than `most`. Gives how many that makes.
+pub fn reserve_rows(subprocessor: &str, today: i32, rows: i64, most: i64) -> Option<i64> {
     if !preloaded() {
-        return 0;
+        return Some(0);
     }
-    let most = (1_u64 << ROWS) - 1;
+    let limit = (1_i64 << ROWS) - 1;
     let day = u64::try_from(today).unwrap_or(0) << ROWS;
-    let add = |word: u64| {
-        let so_far = if word & !most == day { word & most } else { 0 };
-        (so_far + u64::try_from(rows).unwrap_or(0)).min(most)
+    let total = |word: u64| {
+        let so_far = if word >> ROWS == day >> ROWS { word as i64 & limit } else { 0 };
+        Some(so_far.saturating_add(rows.max(0)).min(limit)).filter(|total| *total <= most)
     };
     let word = &SHARED.get().shares.rows[place_of(subprocessor)];
-    let before = word.fetch_update(SeqCst, SeqCst, |word| Some(day | add(word))).unwrap_or_default();
-    i64::try_from(add(before)).unwrap_or(i64::MAX)
+    word.fetch_update(SeqCst, SeqCst, |word| total(word).map(|t| day | t as u64)).ok().and_then(total)
 }
 
 /// Whether what left today before the server was started has been added; says so, if it has.

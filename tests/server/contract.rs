@@ -143,6 +143,47 @@ fn rows_of_a_day_end_at_the_quota() {
     assert_eq!(cluster.sql("acme", all).ok().received, VISIBLE);
 }
 
+/// Many small answers of one portal, and many held ones in one pipeline, add up.
+#[test]
+fn attack_a_quota_by_small_pieces() {
+    let cluster = running();
+    quota(&cluster, "100");
+    let mut acme = cluster.connect_as("acme", "pieces");
+    acme.query("BEGIN").ok();
+    acme.query("DECLARE c SCROLL CURSOR FOR SELECT id FROM acme.customers").ok();
+    let mut received = 0;
+    for piece in 0..100 {
+        let answer = acme.query(if piece % 2 == 0 { "FETCH FORWARD 7 FROM c" } else { "FETCH BACKWARD 7 FROM c" });
+        received += answer.received;
+        if answer.error.is_some() || answer.closed {
+            break;
+        }
+    }
+    assert!((90..=100).contains(&received), "{received}");
+    quota(&cluster, "200");
+    let mut acme = cluster.connect_as("acme", "pipeline");
+    for part in 0..20 {
+        let name = format!("p{part}");
+        acme.parse("", "SELECT id FROM acme.customers WHERE id <= 11").bind(&name, "", &[]).execute(&name, 0);
+    }
+    let piped = acme.sync();
+    assert!(piped.closed && piped.received == 0, "200 rows in one flush: {piped:?}");
+    // by suspended portals
+    let mut acme = cluster.connect_as("acme", "suspended");
+    acme.query("BEGIN").ok();
+    acme.parse("", "SELECT id FROM acme.customers").bind("p", "", &[]).sync();
+    let mut received = 0;
+    for _ in 0..100 {
+        let answer = acme.execute("p", 5).sync();
+        received += answer.received;
+        if answer.error.is_some() || answer.closed || answer.received == 0 {
+            break;
+        }
+    }
+    assert!(received <= 100, "{received}");
+    assert_eq!(cluster.sql("globex", "SELECT id FROM globex.customers").ok().received, VISIBLE);
+}
+
 #[test]
 fn a_stream_ends_at_the_quota() {
     for release in ["wire", "intent"] {

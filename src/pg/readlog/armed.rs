@@ -249,7 +249,7 @@ pub fn before_run(run: Run, session: Option<&str>) -> Result<()> {
             if let Some(anew) = anew {
                 s.wire.revive(number, anew);
                 read.record.statement_id.n = anew;
-                read.record.at = sys::now();
+                (read.record.at, read.added) = (sys::now(), 0);
             }
         });
     }

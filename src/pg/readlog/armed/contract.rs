@@ -63,11 +63,15 @@ pub fn held_within_quota(state: &mut State, due: &[(Number, Form, Counts)]) -> R
         let Some(contract) = read.contract.as_ref().map(|s| &s.contract).filter(|c| c.rows_per_day.is_some()) else {
             continue;
         };
-        let so_far = shared::add_rows(&contract.name, sys::today(), 0);
-        if let Err(error) = within_quota(contract, so_far.saturating_add(counts.rows)) {
-            read.ended = Some(Ended::now(Some(error.kind.sqlstate().into()), None));
-            return Err(error);
+        let (more, most) = (counts.rows.saturating_sub(read.added), contract.rows_per_day.unwrap_or(i64::MAX));
+        // at once, or answers of other sessions could pass beside it
+        if shared::reserve_rows(&contract.name, sys::today(), more, most).is_none() {
+            let error = within_quota(contract, i64::MAX).err();
+            let sqlstate = error.as_ref().map(|error| error.kind.sqlstate().into());
+            read.ended = Some(Ended::now(sqlstate, None));
+            return error.map_or(Ok(()), Err);
         }
+        read.added = counts.rows;
     }
     Ok(())
 }
