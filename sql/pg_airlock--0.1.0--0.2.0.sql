@@ -236,6 +236,7 @@ SELECT pg_catalog.pg_extension_config_dump('airlock_catalog.log_hold', '');
 SELECT pg_catalog.pg_extension_config_dump('airlock_catalog.log_hold_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('airlock_catalog.change', '');
 SELECT pg_catalog.pg_extension_config_dump('airlock_catalog.change_id_seq', '');
+ALTER TABLE airlock_catalog.log_cursor ADD COLUMN head_path text, ADD COLUMN accepted_head text;
 -- data subjects: what a scope's subject stands for, a key for their names
 ALTER TABLE airlock_catalog.scope ADD COLUMN subject_domains text[] NOT NULL DEFAULT '{}';
 ALTER TABLE airlock_catalog.key_version DROP CONSTRAINT key_version_use_check;

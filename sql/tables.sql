@@ -235,7 +235,10 @@ CREATE TABLE airlock_catalog.log_cursor (
   system_identifier numeric NOT NULL,
   last_id           bigint NOT NULL,
   last_hash         bytea NOT NULL,
-  mac               bytea NOT NULL
+  mac               bytea NOT NULL,
+  -- where the head is kept outside; the head file's text that an administrator accepted as lost, '' for a file that is gone
+  head_path         text,
+  accepted_head     text
 );
 
 -- one row per kind of job and table (and column, where it is about one): how far it is, and from where it goes on

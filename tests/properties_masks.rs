@@ -254,8 +254,8 @@ proptest! {
                 prop_assert!(special || out.parse::<BigDecimal>().is_ok());
             }
         } else {
-            // the constant 1 is no date and no uuid
-            let null = matches!(mask, Mask::Nullify | Mask::Constant { .. });
+            // the constant 1 is no date and no uuid, and the bounds of clamp are no dates
+            let null = matches!(mask, Mask::Nullify | Mask::Constant { .. } | Mask::Clamp { .. });
             prop_assert!(null || !mask.properties().accepts.contains(&ty));
         }
     }

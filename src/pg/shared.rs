@@ -332,6 +332,13 @@ pub fn share_settled(subprocessor: &str, bytes: u64) {
     }
 }
 
+/// Forgets what was noted as written: the log begins, or goes on without it.
+pub fn share_anew() {
+    if preloaded() {
+        SHARED.get().shares.pending.iter().for_each(|pending| pending.store(0, SeqCst));
+    }
+}
+
 /// Bytes of its records that are written and not settled.
 pub fn share(subprocessor: &str) -> u64 {
     if preloaded() {

@@ -7,6 +7,9 @@ use std::fmt;
 /// How a [`Seam::Missing`] record begins; doctor looks for it.
 pub const MISSING: &str = "the log's cursor was missing";
 
+/// How a finding begins that says what the head file knows and the log does not.
+pub const FORKED: &str = "the log is not the one whose head was kept";
+
 /// Whose WAL the log is read from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
@@ -114,7 +117,12 @@ impl Seams {
 
     /// Takes the next record, in the order of ids.
     pub fn feed(&mut self, id: i64, record: &Record) {
-        let Some((seam, here)) = record.detail.as_deref().and_then(|d| Seam::read(record.kind, d)) else { return };
+        let detail = record.detail.as_deref().unwrap_or_default();
+        if record.kind == RecordKind::Finding && detail.starts_with(FORKED) {
+            self.first_bad.get_or_insert(id);
+            self.bad.push(format!("record {id}: {detail}"));
+        }
+        let Some((seam, here)) = Seam::read(record.kind, detail) else { return };
         let before = self.place.replace(here);
         let explained = match (seam, before) {
             (Seam::Begins, None) => id == 1,

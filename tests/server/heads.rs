@@ -133,7 +133,7 @@ fn attack_a_server_set_back_to_an_earlier_moment() {
     fixture::open(&back);
     reads(&back, "after", 1);
     let (ok, bad, message) = verify(&mut back.connect("postgres"));
-    assert!(!ok && bad.is_some() && message.contains("records before this one may be missing"), "{message}");
+    assert!(!ok && bad.is_some() && message.contains("the log is not the one whose head was kept"), "{message}");
     let finding = back
         .admin("SELECT detail FROM airlock_catalog.read_record WHERE kind = 'finding' AND detail LIKE '%head file%'")
         .value();
@@ -186,4 +186,83 @@ fn a_head_file_that_is_not_this_logs_shuts_the_gate_and_one_that_cannot_be_writt
     eventually("doctor names the place", || {
         doctor(&cluster, "head file").contains("lies in the data directory").then_some(())
     });
+}
+
+/// What the file is when the setting comes, or when its storage is away, is not written over and not passed by.
+#[test]
+fn attack_a_set_back_server_that_does_not_look_at_once() {
+    let mut first = fixture::stopped();
+    let file = first.dir.join("head");
+    let set = |cluster: &Cluster, path: &str| {
+        cluster.set("airlock.head_file", path);
+        if cluster.login("postgres", "postgres", &[]).is_ok() {
+            cluster.admin("SELECT pg_reload_conf()");
+        }
+    };
+    set(&first, &file.display().to_string());
+    first.start();
+    fixture::open(&first);
+    reads(&first, "early", 2);
+    kept(&first, &file);
+    eventually("the log knows where its head is kept", || {
+        first.admin("CHECKPOINT");
+        reads(&first, "more", 1);
+        Some(())
+    });
+    drained(&first);
+    first.stop();
+    let mut back = first.copy(first.postgres.clone());
+    first.start();
+    fixture::open(&first);
+    reads(&first, "lost", 3);
+    let head = kept(&first, &file);
+    first.stop();
+    // the setting comes by a reload only
+    set(&back, "");
+    back.start();
+    fixture::open(&back);
+    assert_eq!(back.sql("acme", READ).ok().received, VISIBLE);
+    set(&back, &file.display().to_string());
+    eventually("scoped reads are refused", || (back.sql("acme", READ).code() == "AL005").then_some(()));
+    assert_eq!(fs::read_to_string(&file).unwrap(), head, "the witness is as it was");
+    // its storage is away when the server starts
+    let away = file.with_extension("away");
+    fs::rename(&file, &away).unwrap();
+    back.restart();
+    let doctor = "SELECT message FROM airlock.doctor() WHERE \"check\" = 'gap'";
+    eventually("doctor misses the file", || back.admin(doctor).first().concat().contains("is gone").then_some(()));
+    assert_eq!(back.sql("acme", READ).code(), "AL005");
+    fs::rename(&away, &file).unwrap();
+    eventually("doctor reads it", || back.admin(doctor).first().concat().contains("not in this log").then_some(()));
+    assert_eq!(back.sql("acme", READ).code(), "AL005");
+}
+
+/// Nothing that lies at the file's place makes the worker, or who asks doctor(), wait for ever.
+#[test]
+fn attack_a_head_file_that_is_no_file() {
+    let mut cluster = running();
+    reads(&cluster, "before", 1);
+    cluster.stop();
+    let place = cluster.dir.join("place");
+    fs::create_dir(&place).unwrap();
+    crate::cluster::give(&place, 0o700);
+    let file = place.join("head");
+    crate::process::run(std::process::Command::new("mkfifo").arg(&file));
+    crate::cluster::give(&file, 0o600);
+    let victim = place.join("victim");
+    fs::write(&victim, "untouched").unwrap();
+    crate::cluster::give(&victim, 0o600);
+    std::os::unix::fs::symlink(&victim, place.join("head.new")).unwrap();
+    cluster.set("airlock.head_file", &file.display().to_string());
+    cluster.start();
+    let doctor = "SELECT message FROM airlock.doctor() WHERE \"check\" = 'gap'";
+    eventually("doctor says so", || {
+        cluster.admin(doctor).first().concat().contains("it is no ordinary file").then_some(())
+    });
+    assert_eq!(cluster.sql("acme", READ).code(), "AL005");
+    fs::remove_file(&file).unwrap();
+    fixture::open(&cluster);
+    reads(&cluster, "goes on", 1);
+    kept(&cluster, &file);
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched", "a link is not written through");
 }

@@ -136,6 +136,104 @@ fn doctor_says_why_reads_wait_for_a_standby() {
     eventually("doctor sees the setting", || checks().iter().any(|m| m.contains("no standby is meant")).then_some(()));
 }
 
+/// A session that is ended once, with an answer held back: it goes at once, and so does the server.
+#[test]
+fn attack_a_held_answer_that_hinders_the_shutdown() {
+    let (mut primary, mut standby) = pair("wire");
+    standby.stop();
+    for end in ["terminate", "shutdown"] {
+        let mut acme = primary.connect_as("acme", end);
+        acme.parse("", READ).bind("", "", &[]).execute("", 0);
+        acme.send().unwrap();
+        let sql = format!("SELECT pid FROM pg_stat_activity WHERE application_name = '{end}' AND wait_event = 'ClientRead' AND query LIKE 'SELECT id%'");
+        let pid = eventually("it has run, and waits for more", || primary.admin(&sql).first().first().cloned());
+        match end {
+            "terminate" => drop(primary.admin(&format!("SELECT pg_terminate_backend({pid})"))),
+            _ => primary.stop(),
+        }
+        let answer = acme.finish();
+        assert!(answer.closed && answer.received == 0 && leaked(&answer).is_none(), "{end}: {answer:?}");
+        if end == "terminate" {
+            let there = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}");
+            eventually("its backend is gone", || (primary.admin(&there).value() == "0").then_some(()));
+        }
+    }
+}
+
+/// A logical receiver confirms positions and keeps no record.
+#[test]
+fn attack_a_logical_receiver_in_the_place_of_a_standby() {
+    let mut primary = crate::fixture::stopped();
+    primary.set("wal_level", "logical");
+    primary.set("synchronous_standby_names", "ANY 1 (lg, other)");
+    primary.set("airlock.durability", "remote");
+    primary.start();
+    let mut admin = primary.connect("postgres");
+    admin.query("SET synchronous_commit = local").ok();
+    admin.query("CREATE PUBLICATION everything FOR ALL TABLES").ok();
+    admin.query("SELECT pg_create_logical_replication_slot('lg', 'pgoutput')").ok();
+    let mut receiver = primary.client("pg_recvlogical", "postgres");
+    receiver.env("PGAPPNAME", "lg").args([
+        "-d",
+        crate::cluster::DATABASE,
+        "-S",
+        "lg",
+        "--start",
+        "-F",
+        "1",
+        "-s",
+        "1",
+        "-f",
+        "/dev/null",
+    ]);
+    let mut receiver =
+        receiver.args(["-o", "proto_version=1", "-o", "publication_names=everything"]).spawn().expect("pg_recvlogical");
+    let state =
+        "SELECT count(*) FROM pg_stat_replication WHERE application_name = 'lg' AND sync_state IN ('sync', 'quorum')";
+    eventually("it counts as synchronous", || (primary.admin(state).value() == "1").then_some(()));
+    let error = eventually("scoped reads are refused", || {
+        let answer = primary.sql("acme", READ);
+        assert_eq!(answer.received, 0, "{answer:?}");
+        answer.error.filter(|e| e.get('D').contains("logical receiver"))
+    });
+    assert_eq!(error.code(), "AL005");
+    receiver.kill().expect("end it");
+    receiver.wait().expect("it ends");
+}
+
+/// The same head file on both sides of a failover: no false alarm, and nothing of what was answered is lost.
+#[test]
+fn a_failover_keeps_to_the_head_that_was_written() {
+    let mut primary = crate::fixture::stopped();
+    let file = primary.dir.join("head");
+    primary.set("airlock.head_file", &file.display().to_string());
+    primary.start();
+    crate::fixture::open(&primary);
+    let standby = streaming(&primary);
+    primary.set("synchronous_standby_names", "*");
+    primary.set("airlock.durability", "remote");
+    primary.admin("SELECT pg_reload_conf()");
+    eventually("reads pass", || (primary.sql("acme", READ).received == VISIBLE).then_some(()));
+    let mut acme = primary.connect_as("acme", "failover");
+    for _ in 0..50 {
+        assert_eq!(acme.query(READ).ok().received, VISIBLE);
+    }
+    eventually("the head is kept", || std::fs::read_to_string(&file).ok());
+    for _ in 0..20 {
+        assert_eq!(acme.query(READ).ok().received, VISIBLE);
+    }
+    primary.kill();
+    standby.set("airlock.durability", "local");
+    standby.set("synchronous_standby_names", "");
+    standby.admin("SELECT pg_reload_conf()");
+    assert_eq!(standby.admin("SELECT pg_promote(true, 60)").value(), "t");
+    crate::fixture::open(&standby);
+    drained(&standby);
+    assert_eq!(logged(&standby, "failover").len(), 70);
+    let (ok, _, message) = crate::fixture::verify(&mut standby.connect("postgres"));
+    assert!(ok, "{message}");
+}
+
 /// The primary dies behind its answers; the promoted standby has a record of each.
 #[test]
 fn every_answer_is_in_the_promoted_standbys_log() {

@@ -250,3 +250,24 @@ fn a_hold_keeps_what_is_due_until_it_is_released() {
         assert_eq!(verify(&mut cluster.connect("postgres")), (true, None, String::new()));
     }
 }
+
+/// Whatever the transaction's snapshot, and whoever comes first.
+#[test]
+fn attack_an_epoch_that_is_destroyed_beside_a_hold() {
+    let cluster = running();
+    cluster.admin("SELECT airlock.rotate_subject_key(), airlock.rotate_subject_key()");
+    let mut early = cluster.connect("postgres");
+    early.query("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").ok();
+    let hold = cluster.admin("SELECT airlock.hold_log('case 7')").value();
+    assert_eq!(early.query("SELECT airlock.destroy_subject_key(1)").code(), "55000");
+    early.query("ROLLBACK").ok();
+    cluster.admin(&format!("SELECT airlock.release_log_hold({hold}, 'over')"));
+    // a hold that comes in between waits
+    early.query("BEGIN; SELECT airlock.destroy_subject_key(1)").ok();
+    let mut late = cluster.connect("postgres");
+    late.query("SET lock_timeout = '300ms'").ok();
+    assert_eq!(late.query("SELECT airlock.hold_log('case 8')").code(), "55P03");
+    early.query("ROLLBACK").ok();
+    late.query("SELECT airlock.hold_log('case 8')").ok();
+    assert_eq!(early.query("SELECT airlock.destroy_subject_key(1)").code(), "55000");
+}

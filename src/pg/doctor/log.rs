@@ -7,7 +7,7 @@ use crate::pg::readlog::{replicated, wal};
 use crate::pg::shared::{self, Fallback};
 use crate::pg::{gucs, sys};
 use crate::pure::error::Result;
-use crate::pure::seam::MISSING;
+use crate::pure::seam::{FORKED, MISSING};
 
 /// After so long (µs) a head that is not the newest is not being kept.
 const STALE: i64 = 60_000_000;
@@ -174,6 +174,11 @@ fn worker(report: &mut Report) -> Result<bool> {
             false => report.warning("backlog", NAME, message, fix),
         }
     }
+    for name in super::query("SELECT s.name FROM airlock_catalog.subprocessor s ORDER BY 1", 1, &[])? {
+        if let Err(error) = materialiser::share(&name[0]) {
+            report.failure("backlog", format!("sub-processor {}", name[0]), error);
+        }
+    }
     Ok(true)
 }
 
@@ -192,10 +197,10 @@ fn gap(report: &mut Report) -> Result<bool> {
         return Ok(true);
     }
     // while the worker settles, the file is its own, and may be ahead of the cursor that this query sees
-    if shared::slot_ok() {
+    if shared::slot_ok() || shared::heartbeat() == 0 {
         return Ok(false);
     }
-    let Some(reason) = heads::fork(&keys.1, cursor.last_id)? else { return Ok(false) };
+    let Some(heads::Fork { what: reason, .. }) = heads::fork(&keys.1, &cursor)? else { return Ok(false) };
     report.error(
         "gap",
         "airlock.head_file",
@@ -293,13 +298,13 @@ fn slot(report: &mut Report, worker: bool) -> Result<()> {
 /// Where the log went on without its cursor.
 fn seams(report: &mut Report) -> Result<()> {
     let sql = "SELECT r.id::pg_catalog.text, r.detail FROM airlock_catalog.read_record r \
-               WHERE r.kind IN ('configuration', 'finding') AND r.kind = 'finding' AND pg_catalog.starts_with(r.detail, $1) ORDER BY r.id";
-    for row in super::query(sql, 2, &[MISSING])? {
+               WHERE r.kind IN ('configuration', 'finding') AND r.kind = 'finding' AND (pg_catalog.starts_with(r.detail, $1) OR pg_catalog.starts_with(r.detail, $2)) ORDER BY r.id";
+    for row in super::query(sql, 2, &[MISSING, FORKED])? {
         report.error(
             "log seam",
             format!("record {}", row[0]),
             row[1].clone(),
-            "find out who removed the cursor row, and compare with the id and hash of the last row kept elsewhere",
+            "airlock.audit_log has who accepted a gap; where nobody did, find out who removed the cursor row, and verify_head() a head that was kept elsewhere",
         );
     }
     Ok(())

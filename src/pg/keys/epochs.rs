@@ -4,7 +4,7 @@ use super::{new_version, ring};
 use crate::pg::admin::act;
 use crate::pg::error::notice;
 use crate::pg::readlog::audit;
-use crate::pg::readlog::materialiser::holds::Held;
+use crate::pg::readlog::materialiser::holds;
 use crate::pg::shared;
 use crate::pg::sys::sql::{self, arg};
 use crate::pg::sys::Sql;
@@ -88,7 +88,9 @@ fn destroy(epoch: i32) -> Result<()> {
     if let Some(error) = wrong {
         return Err(error);
     }
-    if Held::now()?.any() {
+    // a hold is there before this, or waits for it; and one that is there counts whatever this transaction's snapshot says
+    sql::run("LOCK TABLE airlock_catalog.log_hold IN SHARE MODE", &[])?;
+    if holds::any()? {
         return Err(Error::new(Kind::State, "records of the read log are held, so no epoch can be destroyed")
             .hint("TABLE airlock.log_holds, then SELECT airlock.release_log_hold(…)"));
     }

@@ -355,6 +355,7 @@ pub fn message(kind: u8, body: &[u8], active: Portal) -> Result<Put> {
     if kind == b'E' {
         if let Some(sqlstate) = crate::pure::wire::fatal(body) {
             // nothing unwinds: this is the last that the open reads' client hears
+            wire::ending();
             let how = Ended::now(Some(sqlstate.to_string()), Some(Outcome::Terminated));
             with(|s| {
                 s.wire.transaction_ends();

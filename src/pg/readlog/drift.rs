@@ -28,7 +28,16 @@ thread_local! {
 /// Hears of changed relations from now on; once per backend.
 pub fn watch() {
     // SAFETY: the callback lives as long as the library; it sets a flag and nothing else.
-    unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::from(0)) }
+    unsafe {
+        pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::from(0));
+        // the name of a schema is in no relation's entry
+        let schemas = pg_sys::SysCacheIdentifier::NAMESPACEOID as std::ffi::c_int;
+        pg_sys::CacheRegisterSyscacheCallback(schemas, Some(schema_changed), pg_sys::Datum::from(0));
+    }
+}
+
+unsafe extern "C-unwind" fn schema_changed(_: pg_sys::Datum, _: std::ffi::c_int, _: u32) {
+    STALE.with(|s| s.set(true));
 }
 
 unsafe extern "C-unwind" fn relation_changed(_: pg_sys::Datum, relation: pg_sys::Oid) {

@@ -141,6 +141,8 @@ fn work() -> Result<Infallible> {
             continue;
         }
         let after = transaction(c"settling the read log", || desk.turn())?;
+        // behind the commit, like all that follows
+        after.settled.iter().for_each(|(subprocessor, bytes)| shared::share_settled(subprocessor, *bytes));
         if let Some(life) = after.beat {
             beat(life);
         }

@@ -24,11 +24,40 @@ pub fn possible() -> Result<()> {
             && !pg_sys::SyncRepStandbyNames.is_null()
             && *pg_sys::SyncRepStandbyNames.cast::<u8>() != 0
     };
+    let refused = |detail: &str, hint: &str| {
+        Err(Error::new(Kind::LogUnavailable, "the read log is not available")
+            .detail(detail.to_string())
+            .hint(hint.to_string()))
+    };
     match named {
+        false => refused(
+            "airlock.durability is remote, and no standby is meant to be synchronous",
+            "set synchronous_standby_names, or airlock.durability = 'local'",
+        ),
+        true if logical() => refused(
+            "airlock.durability is remote, and a logical receiver counts as a synchronous standby: it keeps no read records",
+            "name physical standbys only in synchronous_standby_names, and not '*'",
+        ),
         true => Ok(()),
-        false => Err(Error::new(Kind::LogUnavailable, "the read log is not available")
-            .detail("airlock.durability is remote, and no standby is meant to be synchronous")
-            .hint("set synchronous_standby_names, or airlock.durability = 'local'")),
+    }
+}
+
+/// Whether a synchronous receiver is a logical one: it confirms positions and keeps nothing of ours. Told by its database,
+/// which a physical receiver does not connect to.
+fn logical() -> bool {
+    // SAFETY: an array in shared memory of max_wal_senders entries; each word is read whole, and a stale one is looked at
+    // again after the wait.
+    unsafe {
+        let first = std::ptr::addr_of!((*pg_sys::WalSndCtl).walsnds).cast::<pg_sys::WalSnd>();
+        (0..pg_sys::max_wal_senders.max(0) as usize).any(|i| {
+            let sender = first.add(i);
+            let pid = std::ptr::addr_of!((*sender).pid).read_volatile();
+            let priority = std::ptr::addr_of!((*sender).sync_standby_priority).read_volatile();
+            pid > 0 && priority > 0 && {
+                let process = pg_sys::BackendPidGetProc(pid);
+                !process.is_null() && (*process).databaseId != pg_sys::InvalidOid
+            }
+        })
     }
 }
 
@@ -37,10 +66,14 @@ pub fn possible() -> Result<()> {
 /// # Errors
 /// AL005 when the wait was cancelled, timed out or ended by a shutdown, or no standby is meant to be synchronous any more.
 pub fn wait(lsn: u64) -> Result<()> {
-    let level = Level::remote();
-    // SAFETY: a backend with shared memory; interrupts are held off as syncrep.c asserts.
-    unsafe { pg_sys::SyncRepWaitForLSN(lsn, false) };
-    drop(level);
+    // a session that ends would wait for a signal that it has had already
+    if !super::wire::is_ending() {
+        let level = Level::remote();
+        // SAFETY: a backend with shared memory; interrupts are held off as syncrep.c asserts.
+        unsafe { pg_sys::SyncRepWaitForLSN(lsn, false) };
+        drop(level);
+    }
+    possible()?;
     match confirmed() >= lsn {
         true => Ok(()),
         false => Err(Error::new(Kind::LogUnavailable, "the read record is not known to be on a standby")
@@ -52,7 +85,7 @@ pub fn wait(lsn: u64) -> Result<()> {
 }
 
 /// Up to where the synchronous standbys have WAL on disk.
-fn confirmed() -> u64 {
+pub fn confirmed() -> u64 {
     // SAFETY: an aligned word in shared memory that only grows; a stale value errs on the safe side.
     unsafe {
         let control = pg_sys::WalSndCtl;

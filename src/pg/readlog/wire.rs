@@ -54,6 +54,8 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
     /// A notice was dropped, and its flush is to follow.
     static DROPPED: Cell<bool> = const { Cell::new(false) };
+    /// A FATAL was put: the session ends, and waits for nobody.
+    static ENDING: Cell<bool> = const { Cell::new(false) };
     /// Held bytes will never leave.
     static SHUT: Cell<bool> = const { Cell::new(false) };
 }
@@ -99,9 +101,22 @@ pub fn active_portal() -> usize {
     unsafe { pg_sys::ActivePortal as usize }
 }
 
+/// The session is about to end.
+pub fn ending() {
+    ENDING.with(|e| e.set(true));
+}
+
+/// Whether it is: nobody could end a wait any more.
+pub fn is_ending() -> bool {
+    // SAFETY: reads a variable of this backend.
+    ENDING.with(Cell::get) || unsafe { pg_sys::proc_exit_inprogress }
+}
+
 /// The process ends: what is held stays.
 pub fn shut() {
-    SHUT.with(|s| s.set(HOLDING.with(Cell::get)));
+    if HOLDING.with(Cell::get) {
+        SHUT.with(|s| s.set(true));
+    }
 }
 
 fn previous() -> &'static Methods {

@@ -8,7 +8,8 @@ use crate::pg::keys::ring;
 use crate::pg::readlog::audit;
 use crate::pg::readlog::materialiser::heads::{fit, fork, Fit};
 use crate::pg::readlog::materialiser::Cursor;
-use crate::pg::sys::sql;
+use crate::pg::shared;
+use crate::pg::sys::sql::{self, arg};
 use crate::pg::sys::{self, d};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::head::Head;
@@ -66,22 +67,28 @@ sql_function!(
 );
 
 fn accept(reason: &str) -> Result<()> {
-    let gap = match Cursor::latest()? {
-        None => None,
-        Some(cursor) => {
-            let (_, keys) = ring::log_key(None)?;
-            match cursor.misfit(&keys.1) {
-                None => fork(&keys.1, cursor.last_id)?,
-                misfit => misfit,
-            }
+    let none = || {
+        Err(Error::new(Kind::State, "the read log has no gap to accept")
+            .hint("what is wrong with it: SELECT * FROM airlock.verify_log() and airlock.doctor()"))
+    };
+    let Some(cursor) = Cursor::latest()? else { return none() };
+    let (_, keys) = ring::log_key(None)?;
+    let gap = match (cursor.misfit(&keys.1), fork(&keys.1, &cursor)?) {
+        (Some(gap), _) => {
+            audit::note(&format!("accept_log_gap: {gap}; reason: {reason}"), &[])?;
+            // nothing of it can be gone on from
+            sql::run("DELETE FROM airlock_catalog.log_cursor", &[])?;
+            gap
         }
+        // the worker's own file may be ahead of the cursor that is seen here
+        (None, Some(fork)) if !shared::slot_ok() => {
+            audit::note(&format!("accept_log_gap: {}; reason: {reason}", fork.what), &[])?;
+            // the log goes on where it is: what lies in WAL behind the cursor is not lost
+            sql::run("UPDATE airlock_catalog.log_cursor SET accepted_head = $1", &[arg(fork.text)])?;
+            fork.what
+        }
+        _ => return none(),
     };
-    let Some(gap) = gap else {
-        return Err(Error::new(Kind::State, "the read log has no gap to accept")
-            .hint("what is wrong with it: SELECT * FROM airlock.verify_log() and airlock.doctor()"));
-    };
-    audit::note(&format!("accept_log_gap: {gap}; reason: {reason}"), &[])?;
-    sql::run("DELETE FROM airlock_catalog.log_cursor", &[])?;
     notice(
         Error::new(Kind::State, format!("the read log goes on once this is committed: {gap}"))
             .detail("Reads may be missing from it; airlock.verify_log() names the place from then on."),

@@ -70,7 +70,7 @@ pub fn look<T>(select: &str, args: &[Arg], mut read: impl FnMut(&Row) -> Result<
 
 /// What could change the meaning of a text that is read or printed here. The functions' own declarations fix
 /// search_path already; here it is fixed for whoever calls from elsewhere.
-const SETTINGS: [(&std::ffi::CStr, &std::ffi::CStr); 7] = [
+const SETTINGS: [(&std::ffi::CStr, &std::ffi::CStr); 11] = [
     (c"search_path", c"pg_catalog, pg_temp"),
     (c"datestyle", c"ISO, YMD"),
     (c"intervalstyle", c"postgres"),
@@ -78,6 +78,11 @@ const SETTINGS: [(&std::ffi::CStr, &std::ffi::CStr); 7] = [
     (c"extra_float_digits", c"1"),
     (c"standard_conforming_strings", c"on"),
     (c"check_function_bodies", c"on"),
+    // how expressions and constants of views are printed
+    (c"quote_all_identifiers", c"off"),
+    (c"bytea_output", c"hex"),
+    (c"xmlbinary", c"base64"),
+    (c"lc_monetary", c"C"),
 ];
 
 /// Runs `body` under settings that give every text one meaning, whatever the session's are; they come back after it.

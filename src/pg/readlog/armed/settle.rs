@@ -62,7 +62,9 @@ pub fn settle(durable: bool) -> Result<()> {
         for (number, form, _) in due {
             s.wire.settled(number, form);
         }
-        s.wire.released();
+        if waited.is_ok() {
+            s.wire.released();
+        }
         s.sweep();
     });
     // written, and the answer must not leave: there is no other way to keep it back

@@ -24,6 +24,8 @@ fn of(settled: u64, as_of: i64) -> Backlog {
     let bytes = wal::flushed().saturating_sub(settled);
     let age = match bytes {
         0 => 0,
+        // the worker has not said anything yet
+        _ if as_of == 0 => 0,
         _ => sys::now().saturating_sub(as_of).max(0),
     };
     Backlog { bytes, age }

@@ -2,15 +2,17 @@
 //! when the worker starts: a server that was set back to an earlier moment, and a log that was rewritten, know less than
 //! that file.
 
-use super::store::spi;
+use super::store::{spi, Cursor};
 use crate::pg::error::log;
 use crate::pg::gucs;
+use crate::pg::readlog::{replicated, wal};
 use crate::pure::chain::Hash;
 use crate::pure::error::Result;
 use crate::pure::head::Head;
 use crate::pure::keyring::ChainKey;
 use pgrx::Spi;
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -56,26 +58,40 @@ pub fn fit(head: &Head, last_id: i64) -> Result<Fit> {
     })
 }
 
-/// Why the head file shows that this log, which ends with `last_id`, is not the one that was written; `None` when it shows
-/// nothing of the kind, or there is no such file.
-pub fn fork(key: &ChainKey, last_id: i64) -> Result<Option<String>> {
+/// What the head file shows of a log that is not the one that was written.
+pub struct Fork {
+    /// In words.
+    pub what: String,
+    /// The file's text, by which it is accepted; empty where there is none to be read.
+    pub text: String,
+}
+
+/// Compares the head file with the log, as far as this cursor; `None` where it shows nothing amiss, or there is no such file
+/// and never was.
+pub fn fork(key: &ChainKey, cursor: &Cursor) -> Result<Option<Fork>> {
     let path = gucs::head_file();
     if path.is_empty() {
         return Ok(None);
     }
+    let none = |what: String| Ok(Some(Fork { what, text: String::new() }));
     let text = match read(Path::new(&path)) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Ok(Some(format!("the head file \"{path}\" cannot be read: {error}"))),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return match cursor.head_path.as_deref() == Some(path.as_str()) {
+                true => none(format!("the head file \"{path}\", which was kept there, is gone")),
+                false => Ok(None),
+            }
+        }
+        Err(error) => return none(format!("the head file \"{path}\" cannot be read: {error}")),
     };
-    let said = match Head::open(key, &text) {
-        Err(error) => Some(format!("{}: \"{path}\"", error.message)),
-        Ok(head) => match fit(&head, last_id)? {
-            Fit::Same | Fit::Erased => None,
-            Fit::Not(what) => Some(format!("{what}, as the head file \"{path}\" shows")),
+    let what = match Head::open(key, &text) {
+        Err(error) => format!("{}: \"{path}\"", error.message),
+        Ok(head) => match fit(&head, cursor.last_id)? {
+            Fit::Same | Fit::Erased => return Ok(None),
+            Fit::Not(what) => format!("{what}, as the head file \"{path}\" shows"),
         },
     };
-    Ok(said)
+    Ok(Some(Fork { what, text }))
 }
 
 /// The head in the file, where there is one that can be read.
@@ -83,46 +99,73 @@ pub fn kept(key: &ChainKey) -> Option<Head> {
     read(Path::new(&gucs::head_file())).ok().and_then(|text| Head::open(key, &text).ok())
 }
 
+/// Waits for nothing, whatever lies there: a pipe has no end.
 fn read(path: &Path) -> std::io::Result<String> {
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(std::io::Error::new(ErrorKind::InvalidInput, "it is no ordinary file"));
+    }
     let mut text = String::new();
-    std::fs::File::open(path)?.take(MOST).read_to_string(&mut text)?;
+    file.take(MOST).read_to_string(&mut text)?;
     Ok(text)
 }
 
-/// Keeps the newest head in the file, not more often than once a second.
-#[derive(Default)]
+/// Keeps the newest head in the file that it was compared with, not more often than once a second.
 pub struct Keeper {
+    path: String,
     waiting: Option<String>,
+    /// Behind the commit that made the head so.
+    behind: u64,
     written: Option<Instant>,
+    /// Whether the file has been written since.
+    there: bool,
     said: String,
 }
 
 impl Keeper {
+    /// For the file of now, which the log was compared with.
+    pub fn for_now() -> Keeper {
+        let path = gucs::head_file();
+        Keeper { path, waiting: None, behind: 0, written: None, there: false, said: String::new() }
+    }
+
+    /// Whether the setting names another file than the one that the log was compared with.
+    pub fn is_stale(&self) -> bool {
+        self.path != gucs::head_file()
+    }
+
+    /// Where the head is kept, once it is.
+    pub fn place(&self) -> Option<String> {
+        self.there.then(|| self.path.clone())
+    }
+
     /// The log's head is this now; call it where [`Keeper::keep`] follows behind the commit.
     pub fn note(&mut self, key: &ChainKey, id: i64, hash: Hash, system: u64, timeline: u32, at: i64) {
-        if !gucs::head_file().is_empty() {
+        if !self.path.is_empty() {
             self.waiting = Some(Head { system, timeline, id, at, hash }.text(key));
+            self.behind = 0;
         }
     }
 
-    /// Writes what waits, if it is time; what cannot be written is said once in the server log, and tried again.
+    /// Writes what waits, if it is time; what cannot be written is said once in the server log, and tried again. Where records
+    /// are durable on a standby only, so is what the file says of them.
     pub fn keep(&mut self) {
-        if self.waiting.is_none() || self.written.is_some_and(|at| at.elapsed() < EVERY) {
+        let Some(line) = self.waiting.as_deref().filter(|_| !self.is_stale()) else { return };
+        if self.behind == 0 {
+            self.behind = wal::inserted();
+        }
+        let early = gucs::durability() == gucs::Durability::Remote && replicated::confirmed() < self.behind;
+        if early || self.written.is_some_and(|at| at.elapsed() < EVERY) {
             return;
         }
         self.written = Some(Instant::now());
-        let path = gucs::head_file();
-        let Some(line) = self.waiting.as_deref().filter(|_| !path.is_empty()) else {
-            self.waiting = None;
-            return;
-        };
-        match write(Path::new(&path), line) {
+        match write(Path::new(&self.path), line) {
             Ok(()) => {
-                self.waiting = None;
+                (self.waiting, self.there) = (None, true);
                 self.said.clear();
             }
             Err(error) => {
-                let what = format!("pg_airlock: the head file \"{path}\" cannot be written: {error}");
+                let what = format!("pg_airlock: the head file \"{}\" cannot be written: {error}", self.path);
                 if self.said != what {
                     log(&what);
                     self.said = what;
@@ -139,7 +182,12 @@ fn write(path: &Path, line: &str) -> std::io::Result<()> {
     };
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
-    let mut file = std::fs::File::create(&beside)?;
+    // made anew: what somebody put there is not written through
+    match std::fs::remove_file(&beside) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(&beside)?;
     file.write_all(line.as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()?;

@@ -3,10 +3,11 @@
 use crate::pg::admin::{act, caller, said};
 use crate::pg::readlog::audit;
 use crate::pg::sys::sql::{self, arg};
-use crate::pg::sys::{roles, Sql};
+use crate::pg::sys::{roles, scan, Sql};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::shown;
 use crate::sql_function;
+use pgrx::datum::TimestampWithTimeZone;
 use std::collections::HashSet;
 
 sql_function!(
@@ -113,9 +114,14 @@ impl Held {
         }
         Ok(held)
     }
+}
 
-    /// Whether there is any.
-    pub fn any(&self) -> bool {
-        self.all || !self.subprocessors.is_empty()
-    }
+/// Whether anything is held, by the newest state of the catalog.
+pub fn any() -> Result<bool> {
+    let mut found = false;
+    scan::table("log_hold", |row| {
+        found |= row.get::<TimestampWithTimeZone>("released_at").is_none();
+        Ok(())
+    })?;
+    Ok(found)
 }

@@ -1,5 +1,7 @@
 //! One turn of the worker: WAL since the cursor → rows, links and the moved cursor, in one transaction.
 
+mod begin;
+
 use super::backlog::Warner;
 use super::batch::{self, Batch};
 use super::expiry;
@@ -17,11 +19,13 @@ use crate::pg::sys::{self, scan};
 use crate::pg::{gucs, shared};
 use crate::pure::chain::link;
 use crate::pure::error::{Error, Kind, Result};
+use crate::pure::keyring::ChainKey;
 use crate::pure::lag::Lag;
 use crate::pure::record::{self, Parts, Record, RecordKind, StatementId};
-use crate::pure::seam::{Place, Seam};
+use crate::pure::seam::{Place, Seam, FORKED};
 use pgrx::spi::SpiClient;
 use pgrx::{pg_sys, Spi};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -35,10 +39,6 @@ const STILL: Duration = Duration::from_secs(10);
 const SLOT: Duration = Duration::from_secs(5);
 /// After so long it is tried again to make a partition that could not be made.
 const AGAIN: Duration = Duration::from_secs(60);
-/// A log key older than this, in a log without a cursor, may be part of a restore that is still running …
-const FRESH: &str = "5 seconds";
-/// … so the worker keeps away from the log's table for so long.
-const GRACE: Duration = Duration::from_secs(3);
 
 /// The active log key, and its version.
 type Keys = (u32, Rc<ring::LogKeys>);
@@ -67,6 +67,8 @@ pub struct After {
     pub more: bool,
     /// Whether the extension or its key is not there yet.
     pub waiting: bool,
+    /// Bytes of records that are settled now, by sub-processor.
+    pub settled: HashMap<String, u64>,
 }
 
 /// The worker's memory between turns; all of it can be made anew from the cursor row.
@@ -78,8 +80,12 @@ pub struct Settler {
     slot: bool,
     looked: Instant,
     news: Option<Seam>,
-    /// What the head file knows and the log does not, to be said with the news.
+    /// What the head file knows and the log does not, and somebody accepted: to be said.
     fork: Option<String>,
+    /// All WAL of before was read once.
+    caught_up: bool,
+    /// The head file was looked at.
+    compared: bool,
     /// The log has just begun, and its slot is still to be made.
     begins: bool,
     open: OpenReads,
@@ -110,7 +116,8 @@ impl Desk {
         // before WAL's end is looked at: all that was flushed at this time is settled then
         let now = sys::now();
         let rest = wal::flushed() <= settler.position && settler.looked.elapsed() < SLOT && !settler.open.due();
-        (rest && settler.news.is_none() && !settler.begins && !settler.silent_for_long()).then(|| Life {
+        let rest = rest && settler.compared && !settler.heads.is_stale() && !settler.silent_for_long();
+        (rest && settler.news.is_none() && !settler.begins).then(|| Life {
             position: settler.position,
             as_of: settler.lag.caught_up(now),
             slot: settler.slot,
@@ -119,7 +126,7 @@ impl Desk {
 
     /// Writes the log's head down outside, behind the commit that made it so.
     pub fn keep_head(&mut self) {
-        if let Some(settler) = &mut self.settler {
+        if let Some(settler) = self.settler.as_mut().filter(|s| s.compared) {
             settler.heads.keep();
         }
     }
@@ -179,32 +186,44 @@ impl Desk {
                 // the new cursor row must not be there without the record that says so
                 return Err(Error::new(Kind::State, "the read log cannot begin here").detail(gap));
             }
-            let fork = heads::fork(&keys.1 .1, cursor.last_id)?;
-            // a log that begins, or whose gap was accepted, says what the head file knows; any other waits for an administrator
-            if let Some(gap) = misfit.or(fork.clone().filter(|_| !begins)) {
-                self.say(format!("the read log has a gap, scoped reads are refused: {gap}; see airlock.doctor()"));
-                let life = Life { position: cursor.lsn, as_of: shared::settled_as_of(), slot: false };
-                return Ok(After { beat: Some(life), ..After::default() });
+            if let Some(gap) = misfit {
+                return Ok(self.shut(gap, cursor.lsn));
             }
-            self.settler = Some(Settler::resume(table, cursor, news, fork)?);
+            let mut settler = Settler::resume(table, cursor, news)?;
+            if begins {
+                // it says what the head file knows, and waits for nobody: whoever took the cursor away is to be found in the log
+                shared::share_anew();
+                settler.fork = heads::fork(&keys.1 .1, &settler.cursor)?.map(|fork| format!("{FORKED}: {}", fork.what));
+                settler.compared = true;
+            }
+            self.settler = Some(settler);
+        }
+        let Some(settler) = &mut self.settler else { return waiting };
+        if settler.heads.is_stale() {
+            // another file: what it knows is looked at before it is written over
+            settler.compared = false;
+            settler.heads = Keeper::for_now();
+        }
+        // the head counts what lies in WAL behind the cursor, so that is settled first, and nobody reads meanwhile
+        if !settler.compared && settler.caught_up {
+            let lsn = settler.cursor.lsn;
+            if let Some(gap) = settler.compare(&keys.1 .1)? {
+                // begun anew once it is accepted, or put right
+                self.settler = None;
+                return Ok(self.shut(gap, lsn));
+            }
+        }
+        if settler.compared {
             self.said.clear();
         }
-        match &mut self.settler {
-            Some(settler) => settler.settle(&keys),
-            None => waiting,
-        }
+        settler.settle(&keys)
     }
 
-    /// Whether a log without a cursor may begin now. `pg_restore` fills the key's table shortly before the log's: a
-    /// record of ours in between would take the place of an old one.
-    fn may_begin(&mut self) -> Result<bool> {
-        let sql = "SELECT pg_catalog.max(v.activated_at) > pg_catalog.clock_timestamp() - $1::pg_catalog.interval \
-                   FROM airlock_catalog.key_version v WHERE v.use = 'log'";
-        let fresh = Spi::connect(|client| {
-            client.select(sql, Some(1), &[FRESH.into()]).and_then(|t| t.first().get_one::<bool>()).map_err(store::spi)
-        })?;
-        let since = *self.asked_since.get_or_insert_with(Instant::now);
-        Ok(fresh == Some(true) || since.elapsed() >= GRACE)
+    /// The gate stays shut until somebody has looked.
+    fn shut(&mut self, gap: String, lsn: u64) -> After {
+        self.say(format!("the read log has a gap, scoped reads are refused: {gap}; see airlock.doctor()"));
+        let life = Life { position: lsn, as_of: shared::settled_as_of(), slot: false };
+        After { beat: Some(life), ..After::default() }
     }
 
     /// A LOG line, once for each thing there is to say.
@@ -217,64 +236,16 @@ impl Desk {
 }
 
 impl Settler {
-    /// Starts a log, or goes on with one that came without its cursor (a restore, or an administrator who removed the
-    /// cursor to accept a gap) or with that of another cluster (pg_upgrade), at the place from which the slot keeps WAL.
-    /// Without a slot at the last checkpoint: the slot is made by the next turn, behind the commit, so that a slot without a
-    /// cursor always means that a log had begun.
-    fn begin_log(keys: &Keys, carried: Option<&Cursor>) -> Result<(Cursor, Seam)> {
-        Spi::connect_mut(|client| {
-            // waits for a COPY into the table, and keeps another away
-            let sql = "LOCK TABLE airlock_catalog.read_record, airlock_catalog.log_cursor IN SHARE ROW EXCLUSIVE MODE";
-            client.update(sql, None, &[]).map(|_| ()).map_err(store::spi)
-        })?;
-        let (last_id, last_hash) = store::head()?;
-        let slot = slot::look()?;
-        let from = match slot {
-            Slot::Missing | Slot::Lost => store::last_checkpoint()?,
-            Slot::Keeps(_) | Slot::Taken => slot::ensure()?,
-        };
-        let seam = Seam::without_cursor(last_id, store::last_place(last_id)?, place(), slot != Slot::Missing);
-        let cursor = Cursor::here(from, last_id, last_hash);
-        Spi::connect_mut(|client| {
-            rows::lock(client)?;
-            if let Some(carried) = carried {
-                carried.remove(client)?;
+    /// Compares the log with the head file; why the gate must stay shut, unless somebody accepted that.
+    fn compare(&mut self, key: &ChainKey) -> Result<Option<String>> {
+        if let Some(fork) = heads::fork(key, &self.cursor)? {
+            if self.cursor.accepted_head.as_deref() != Some(fork.text.as_str()) {
+                return Ok(Some(fork.what));
             }
-            cursor.insert(client, &keys.1 .1)
-        })?;
-        Ok((cursor.sealed(&keys.1 .1), seam))
-    }
-
-    fn resume(table: pg_sys::Oid, cursor: Cursor, news: Option<Seam>, fork: Option<String>) -> Result<Settler> {
-        let begun = !matches!(news, Some(Seam::Begins | Seam::Restored(_) | Seam::Missing(_)));
-        if begun {
-            slot::ensure()?;
+            self.fork = Some(format!("{FORKED}: {}", fork.what));
         }
-        let (position, open) = (cursor.lsn, OpenReads::up_to(cursor.last_id));
-        let (moved, looked) = (Instant::now(), Instant::now());
-        Ok(Settler {
-            table,
-            cursor,
-            position,
-            moved,
-            slot: begun,
-            looked,
-            news,
-            begins: !begun,
-            open,
-            day: None,
-            tried: looked,
-            eraser: Eraser::default(),
-            spoke: (looked, !store::before_0_2()),
-            // what lay in WAL when the server was started is as old as the server, for all we know
-            lag: Lag::new(match shared::settled_as_of() {
-                0 => sys::now(),
-                as_of => as_of,
-            }),
-            heads: Keeper::default(),
-            warner: Warner::default(),
-            fork,
-        })
+        self.compared = true;
+        Ok(None)
     }
 
     fn settle(&mut self, keys: &Keys) -> Result<After> {
@@ -288,7 +259,9 @@ impl Settler {
         batch.without_known()?;
         let finding = batch.finding().map(|text| (RecordKind::Finding, text));
         let mut records = Vec::with_capacity(batch.records.len() + 2);
-        let news = self.news.take();
+        // what is the worker's own comes behind what lay in WAL, or the head's record would have another place
+        let catching_up = !self.compared;
+        let news = self.news.take_if(|_| !catching_up);
         let begins = self.begins && news.is_some();
         if let Some(news) = news {
             records.push((own(news.kind(), news.detail(place())), Parts::default()));
@@ -298,17 +271,17 @@ impl Settler {
         records.append(&mut batch.records);
         records.extend(finding.map(|(kind, text)| (own(kind, text), Parts::default())));
         records.iter().for_each(|(r, _)| self.open.note(r));
-        if batch.complete {
+        if batch.complete && !catching_up {
             let killed = self.open.killed(batch.end);
             killed.iter().for_each(|r| self.open.note(r));
             records.extend(killed.into_iter().map(|record| (record, Parts::default())));
         }
-        let erased = match batch.complete && !begins && self.eraser.due() {
+        let erased = match batch.complete && !begins && !catching_up && self.eraser.due() {
             true => self.eraser.erase()?,
             false => Vec::new(),
         };
         records.extend(erased.into_iter().map(|text| (own(RecordKind::Configuration, text), Parts::default())));
-        if records.is_empty() && batch.complete && self.silent_for_long() {
+        if records.is_empty() && batch.complete && !catching_up && self.silent_for_long() {
             let text = format!("nothing to record; WAL is read up to {}", wal::show(batch.end));
             records.push((own(RecordKind::Heartbeat, text), Parts::default()));
         }
@@ -316,9 +289,6 @@ impl Settler {
         if !begins && (self.looked.elapsed() >= SLOT || !self.slot) {
             expiry::end_readers()?;
             force = self.look_at_slot()?;
-        }
-        for (subprocessor, bytes) in &batch.shares {
-            shared::share_settled(subprocessor, *bytes);
         }
         self.position = batch.end;
         let distance = self.position - self.cursor.lsn;
@@ -329,12 +299,15 @@ impl Settler {
             advance = Some(self.cursor.lsn);
             self.save(keys, records)?;
         }
+        self.caught_up |= batch.complete;
         let life = Life { position: self.position, as_of: self.lag.read(self.position), slot: self.slot };
         if batch.complete && !store::before_0_2() {
             expiry::count_rows()?;
         }
-        let (beat, more) = (Some(life), begins || !batch.complete);
-        Ok(After { beat, advance, look: batch.complete && self.open.due(), more, waiting: false })
+        // nobody reads on the word of a worker that has not looked at the head
+        let (beat, more) = (Some(life).filter(|_| !catching_up), begins || catching_up || !batch.complete);
+        let look = batch.complete && !catching_up && self.open.due();
+        Ok(After { beat, advance, look, more, waiting: false, settled: batch.shares })
     }
 
     /// Appends the records, linked, and moves the cursor row.
@@ -351,7 +324,10 @@ impl Settler {
             hash = link(chain, &hash, id, &record::encode(&record));
             rows.push((Row { id, record, hash: Some(hash.to_vec()) }, parts));
         }
-        let next = Cursor::here(self.position, id, hash);
+        let mut next = Cursor::here(self.position, id, hash);
+        next.head_path = self.heads.place().or_else(|| self.cursor.head_path.clone());
+        // what was accepted is said once the head has been looked at
+        next.accepted_head = self.cursor.accepted_head.clone().filter(|_| !self.compared);
         Spi::connect_mut(|client| {
             rows::lock(client)?;
             let day = self.day(client)?;

@@ -198,13 +198,18 @@ pub struct Cursor {
     pub last_id: i64,
     /// Its link, [`chain::GENESIS`] before the first.
     pub last_hash: Hash,
+    /// Where the head was kept outside last.
+    pub head_path: Option<String>,
+    /// What an administrator accepted as lost: the head file's text.
+    pub accepted_head: Option<String>,
     mac: Vec<u8>,
 }
 
 impl Cursor {
     /// A cursor of this cluster and its present timeline.
     pub fn here(lsn: u64, last_id: i64, last_hash: Hash) -> Cursor {
-        Cursor { lsn, timeline: wal::timeline(), system: wal::system_identifier(), last_id, last_hash, mac: Vec::new() }
+        let (timeline, system) = (wal::timeline(), wal::system_identifier());
+        Cursor { lsn, timeline, system, last_id, last_hash, head_path: None, accepted_head: None, mac: Vec::new() }
     }
 
     /// The cursor row as of now.
@@ -231,6 +236,8 @@ impl Cursor {
             system: u64::try_from(system).map_err(|_| corrupt())?,
             last_id: row.need("last_id")?,
             last_hash: row.bytes("last_hash").and_then(|h| h.try_into().ok()).ok_or_else(corrupt)?,
+            head_path: row.text("head_path"),
+            accepted_head: row.text("accepted_head"),
             mac: row.bytes("mac").ok_or_else(corrupt)?,
         })
     }
@@ -296,10 +303,16 @@ impl Cursor {
                    mac = $5 WHERE lsn = $6::pg_catalog.pg_lsn AND last_id = $7 AND mac = $8";
         let mut values = self.values(key);
         values.extend([wal::show(before.lsn).into(), before.last_id.into(), before.mac.clone().into()]);
-        match client.update(sql, None, &values).map_err(spi)?.len() {
-            1 => Ok(()),
-            _ => Err(Error::new(Kind::State, "the log's cursor row was changed by somebody else")),
+        if client.update(sql, None, &values).map_err(spi)?.len() != 1 {
+            return Err(Error::new(Kind::State, "the log's cursor row was changed by somebody else"));
         }
+        if (&self.head_path, &self.accepted_head) != (&before.head_path, &before.accepted_head) {
+            let sql = "UPDATE airlock_catalog.log_cursor SET head_path = $1, accepted_head = $2";
+            client
+                .update(sql, None, &[self.head_path.clone().into(), self.accepted_head.clone().into()])
+                .map_err(spi)?;
+        }
+        Ok(())
     }
 
     /// The same cursor with its MAC, as [`Cursor::replace`] wants it the next time.
