@@ -265,4 +265,8 @@ fn attack_a_head_file_that_is_no_file() {
     reads(&cluster, "goes on", 1);
     kept(&cluster, &file);
     assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched", "a link is not written through");
+    let warned = "SELECT message FROM airlock.doctor() WHERE \"check\" = 'head file'";
+    assert_eq!(cluster.admin(warned).first(), Vec::<String>::new());
+    crate::cluster::give(&place, 0o777);
+    assert!(cluster.admin(warned).first().concat().contains("others than the server's user may write"));
 }

@@ -8,6 +8,7 @@ use crate::pg::shared::{self, Fallback};
 use crate::pg::{gucs, sys};
 use crate::pure::error::Result;
 use crate::pure::seam::{FORKED, MISSING};
+use std::os::unix::fs::MetadataExt;
 
 /// After so long (µs) a head that is not the newest is not being kept.
 const STALE: i64 = 60_000_000;
@@ -57,6 +58,15 @@ fn head_file(report: &mut Report) -> Result<()> {
             object,
             format!("\"{path}\" lies in the data directory: whoever sets that back sets it back too"),
             "name a file elsewhere, on storage that backups of the server do not restore",
+        );
+    }
+    let open = std::path::Path::new(&path).parent().and_then(|parent| parent.metadata().ok());
+    if open.is_some_and(|directory| directory.mode() & 0o022 != 0) {
+        report.warning(
+            "head file",
+            object,
+            format!("others than the server's user may write to the directory of \"{path}\", and so put another file in its place"),
+            "chmod go-w on the directory",
         );
     }
     let Some(cursor) = Cursor::latest()? else { return Ok(()) };
