@@ -3,7 +3,7 @@
 
 use crate::cluster::Cluster;
 use crate::fixture::{self, drained, running, settled, verify, VISIBLE};
-use crate::process::eventually;
+use crate::process::{eventually, signal};
 use std::fs;
 
 const READ: &str = "SELECT id FROM acme.customers";
@@ -269,4 +269,44 @@ fn attack_a_head_file_that_is_no_file() {
     assert_eq!(cluster.admin(warned).first(), Vec::<String>::new());
     crate::cluster::give(&place, 0o777);
     assert!(cluster.admin(warned).first().concat().contains("others than the server's user may write"));
+}
+
+/// The file knows records that the standby has in WAL and not in its table yet: they are settled first, and compared then.
+#[test]
+fn a_failover_settles_what_wal_holds_before_it_compares() {
+    let mut primary = fixture::stopped();
+    let file = primary.dir.join("head");
+    primary.set("airlock.head_file", &file.display().to_string());
+    primary.start();
+    fixture::open(&primary);
+    let standby = crate::standby::streaming(&primary);
+    reads(&primary, "before", 2);
+    let pid = |cluster: &Cluster, sql: &str| cluster.admin(sql).value().parse::<u32>().unwrap();
+    let worker = pid(&primary, "SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'pg_airlock%'");
+    signal("STOP", &[worker]);
+    let mut acme = primary.connect_as("acme", "unsettled");
+    for _ in 0..5 {
+        assert_eq!(acme.query(READ).ok().received, VISIBLE);
+    }
+    crate::standby::caught_up(&primary, &standby);
+    let sender = pid(&primary, "SELECT pid FROM pg_stat_replication");
+    signal("STOP", &[sender]);
+    signal("CONT", &[worker]);
+    // no records of who reads the log in between, which the standby would not have
+    let head = kept(&primary, &file);
+    assert_eq!(
+        primary.admin("SELECT count(*) FROM airlock_catalog.read_record WHERE application_name = 'unsettled'").value(),
+        "5"
+    );
+    assert_eq!(
+        standby.admin("SELECT count(*) FROM airlock_catalog.read_record WHERE application_name = 'unsettled'").value(),
+        "0"
+    );
+    primary.kill();
+    assert_eq!(standby.admin("SELECT pg_promote(true, 60)").value(), "t");
+    fixture::open(&standby);
+    settled(&standby, "unsettled", 5);
+    drained(&standby);
+    assert_eq!(check(&standby, &head).0, "true");
+    assert!(verify(&mut standby.connect("postgres")).0);
 }
