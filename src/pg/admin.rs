@@ -62,10 +62,13 @@ pub fn existing_subprocessor(name: &str) -> Result<()> {
         sql::look("SELECT true FROM airlock_catalog.subprocessor s WHERE s.name = $1", &[sql::arg(name)], |row| {
             row.need::<bool>(1)
         })?;
-    there.map(drop).ok_or_else(|| {
-        Error::new(Kind::Undefined, format!("sub-processor {} does not exist", shown(name)))
-            .hint("see TABLE airlock.subprocessors")
-    })
+    there.map(drop).ok_or_else(|| unknown_subprocessor(name))
+}
+
+/// 42704: nobody has that name.
+pub fn unknown_subprocessor(name: &str) -> Error {
+    Error::new(Kind::Undefined, format!("sub-processor {} does not exist", shown(name)))
+        .hint("see TABLE airlock.subprocessors")
 }
 
 /// A text that the user must give: 22023 when it is blank.

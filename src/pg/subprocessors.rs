@@ -5,7 +5,7 @@
 mod role;
 
 use crate::pg::admin::history::{kept, Of};
-use crate::pg::admin::{act, existing_role, said};
+use crate::pg::admin::{act, existing_role, said, unknown_subprocessor};
 use crate::pg::keys::{ensure_initialised, entropy, is_member, new_version};
 use crate::pg::readlog::identity::set_label;
 use crate::pg::readlog::materialiser::before_0_2;
@@ -211,10 +211,7 @@ fn lock(name: &str) -> Result<Locked> {
         &[arg(name)],
         |row| Ok((row.need(1)?, row.need(2)?, row.need::<String>(3)?)),
     )?;
-    let (id, role, state) = found.ok_or_else(|| {
-        Error::new(Kind::Undefined, format!("sub-processor {} does not exist", shown(name)))
-            .hint("see TABLE airlock.subprocessors")
-    })?;
+    let (id, role, state) = found.ok_or_else(|| unknown_subprocessor(name))?;
     let unknown = || Error::new(Kind::Corrupt, format!("sub-processor {} has an unknown state", shown(name)));
     Ok(Locked { id, role, state: State::from_label(&state).ok_or_else(unknown)? })
 }

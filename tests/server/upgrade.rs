@@ -2,7 +2,7 @@
 
 use crate::cluster::{Cluster, Postgres, DATABASE};
 use crate::fixture;
-use crate::process::run;
+use crate::process::{eventually, run};
 use crate::release::{reads, version, Release};
 use std::collections::BTreeMap;
 
@@ -84,6 +84,10 @@ fn the_library_serves_a_database_of_each_release_before_and_after_the_update() {
     for release in older() {
         let cluster = release.restored(&release.version);
         assert_eq!(version(&cluster), release.version);
+        // a setting that the old objects know nothing of
+        let head = cluster.dir.join("head");
+        cluster.set("airlock.head_file", &head.display().to_string());
+        cluster.admin("SELECT pg_reload_conf()");
         let update = vec![Some("warning".to_string()), Some("ALTER EXTENSION pg_airlock UPDATE".to_string())];
         assert_eq!(about_versions(&cluster), [update], "{}", release.version);
 
@@ -91,6 +95,13 @@ fn the_library_serves_a_database_of_each_release_before_and_after_the_update() {
         assert_eq!(reads(&cluster), release.text("reads.txt"), "{} before the update", release.version);
         assert!(fixture::verify(&mut cluster.connect("postgres")).0, "{}", release.version);
         write(&cluster, 1001);
+        eventually("the head is kept", || head.exists().then_some(()));
+        let settled = "SELECT count(*) FROM airlock_catalog.read_record";
+        let before: i64 = cluster.admin(settled).value().parse().unwrap();
+        assert!(!reads(&cluster).is_empty());
+        eventually("the log goes on", || {
+            (cluster.admin(settled).value().parse::<i64>().unwrap() > before).then_some(())
+        });
 
         cluster.admin("ALTER EXTENSION pg_airlock UPDATE");
         assert_eq!(version(&cluster), LIBRARY);

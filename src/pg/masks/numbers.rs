@@ -3,6 +3,7 @@
 use super::{known_overload, null, pgrx_datum};
 use crate::pg::sys::{Args, Raw};
 use crate::pure::error::{Error, Kind, Result};
+use crate::pure::mask::clamp::float;
 use crate::pure::mask::round::{round_sig_f32, round_sig_f64, round_sig_i64, round_sig_numeric};
 use crate::pure::mask::Mask;
 use crate::pure::plaintext::PlainType;
@@ -76,8 +77,4 @@ fn order(args: Args, plain: PlainType, i: usize, j: usize) -> Result<Ordering> {
         PlainType::Float8 => float(args.need(i, "value")?, args.need(j, "value")?),
         _ => args.need::<AnyNumeric>(i, "value")?.cmp(&args.need::<AnyNumeric>(j, "value")?),
     })
-}
-
-fn float(a: f64, b: f64) -> Ordering {
-    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }

@@ -32,7 +32,8 @@ pub fn order(a: &Value, b: &Value) -> Option<Ordering> {
     })
 }
 
-fn float(a: f64, b: f64) -> Ordering {
+/// PostgreSQL's order of floats: NaN is equal to itself and above all numbers.
+pub fn float(a: f64, b: f64) -> Ordering {
     a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 

@@ -1,11 +1,10 @@
 //! Records that somebody wants kept whatever their period: a legal hold.
 
-use crate::pg::admin::{act, caller, said};
+use crate::pg::admin::{act, caller, said, unknown_subprocessor};
 use crate::pg::readlog::audit;
 use crate::pg::sys::sql::{self, arg};
 use crate::pg::sys::{roles, scan, Sql};
 use crate::pure::error::{Error, Kind, Result};
-use crate::pure::name::shown;
 use crate::sql_function;
 use pgrx::datum::TimestampWithTimeZone;
 use std::collections::HashSet;
@@ -47,10 +46,7 @@ fn hold(reason: &str, subprocessor: Option<&str>) -> Result<i32> {
         Some(name) => {
             let sql = "SELECT s.id FROM airlock_catalog.subprocessor s WHERE s.name = $1";
             let id = sql::first(sql, &[arg(name)], |row| row.need::<i32>(1))?;
-            Some(id.ok_or_else(|| {
-                Error::new(Kind::Undefined, format!("sub-processor {} does not exist", shown(name)))
-                    .hint("see TABLE airlock.subprocessors")
-            })?)
+            Some(id.ok_or_else(|| unknown_subprocessor(name))?)
         }
     };
     // whoever erases next sees the hold, or has erased before it was there

@@ -3,6 +3,7 @@
 use super::holds::Held;
 use super::partitions::{self, Partition};
 use super::store::{self, spi};
+use crate::pg::admin::unknown_subprocessor;
 use crate::pg::error::log;
 use crate::pg::sys;
 use crate::pg::sys::sql::{self, arg};
@@ -233,10 +234,6 @@ pub fn set(subprocessor: &str, kept: Kept) -> Result<()> {
     )?;
     match changed {
         1 => Ok(()),
-        _ => Err(Error::new(
-            Kind::Undefined,
-            format!("sub-processor {} does not exist", crate::pure::name::shown(subprocessor)),
-        )
-        .hint("see TABLE airlock.subprocessors")),
+        _ => Err(unknown_subprocessor(subprocessor)),
     }
 }

@@ -325,7 +325,10 @@ impl Settler {
             rows.push((Row { id, record, hash: Some(hash.to_vec()) }, parts));
         }
         let mut next = Cursor::here(self.position, id, hash);
-        next.head_path = self.heads.place().or_else(|| self.cursor.head_path.clone());
+        if !store::before_0_2() {
+            // the row of 0.1.0 has no place for it
+            next.head_path = self.heads.place().or_else(|| self.cursor.head_path.clone());
+        }
         // what was accepted is said once the head has been looked at
         next.accepted_head = self.cursor.accepted_head.clone().filter(|_| !self.compared);
         Spi::connect_mut(|client| {
