@@ -96,6 +96,11 @@ fn masks() -> Vec<(&'static str, serde_json::Value, Value)> {
         ("pseudonym_uuid", json!({}), Value::Uuid([7; 16])),
         ("fpe", json!({}), Value::Text("4111 1111 1111 1111".into())),
         ("hash_bucket", json!({}), Value::Int8(4_711)),
+        ("ip_prefix", json!({}), Value::Inet("198.51.100.77/32".parse().unwrap())),
+        ("ip_prefix", json!({}), Value::Text("2001:db8:1:2::5".into())),
+        ("date_shift", json!({"days": 30}), born()),
+        ("noise", json!({"abs": 100}), Value::Int4(48_213)),
+        ("noise", json!({"abs": 0.5, "ratio": 0.1}), Value::Numeric("48213.27".into())),
         ("pseudonym", json!({}), Value::Text("florence@example.com".into())),
         ("pseudonym", json!({}), Value::Int8(4_711)),
     ]
@@ -108,7 +113,8 @@ fn mask(c: &mut Criterion) {
         let ty = value.plain_type();
         let mask = Mask::parse(name, args.as_object().unwrap(), "$.column", ty).unwrap();
         let key = secret.rule_key(name, "");
-        let context = Context { year: 2026, key: mask.keyed().then_some(&key), domain: "" };
+        let context =
+            Context { year: 2026, key: mask.keyed().then_some(&key), domain: "", subject: Some(&[Value::Int8(1)]) };
         let detail = if args == json!({}) { String::new() } else { format!(" {args}") };
         group.bench_function(format!("{name}/{}{detail}", ty.sql_name()), |b| {
             b.iter(|| mask.apply(black_box(&value), &context).unwrap());

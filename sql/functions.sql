@@ -138,10 +138,16 @@ CREATE FUNCTION airlock.mask_card(value text, bin integer DEFAULT 0, "right" int
   IMMUTABLE STRICT PARALLEL SAFE COST 8 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_card';
 CREATE FUNCTION airlock.mask_iban(value text, "right" integer DEFAULT 0) RETURNS text
   IMMUTABLE STRICT PARALLEL SAFE COST 8 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_iban';
+CREATE FUNCTION airlock.mask_ip_prefix(value inet, v4 integer DEFAULT 24, v6 integer DEFAULT 48) RETURNS inet
+  IMMUTABLE STRICT PARALLEL SAFE COST 3 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_ip_prefix';
+CREATE FUNCTION airlock.mask_ip_prefix(value text, v4 integer DEFAULT 24, v6 integer DEFAULT 48) RETURNS text
+  IMMUTABLE STRICT PARALLEL SAFE COST 8 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_ip_prefix';
 CREATE FUNCTION airlock.mask_url(value text, path boolean DEFAULT false) RETURNS text
   IMMUTABLE STRICT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_url';
 CREATE FUNCTION airlock.mask_regex(value text, pattern text, replace text) RETURNS text
   IMMUTABLE STRICT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_regex';
+CREATE FUNCTION airlock.mask_json(value json, keep text[]) RETURNS json
+  IMMUTABLE STRICT PARALLEL SAFE COST 250 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_json';
 CREATE FUNCTION airlock.mask_json(value jsonb, keep text[]) RETURNS jsonb
   IMMUTABLE STRICT PARALLEL SAFE COST 250 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_json';
 CREATE FUNCTION airlock.mask_round_sig(value smallint, digits integer DEFAULT 1) RETURNS smallint

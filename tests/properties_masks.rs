@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use bigdecimal::{BigDecimal, RoundingMode, ToPrimitive};
+use ipnet::IpNet;
 use pg_airlock::pure::keyring::{MaskKey, RuleKey, Secret};
 use pg_airlock::pure::mask::text::{self, FULL};
 use pg_airlock::pure::mask::{calendar, literal, value, Context, Mask, Step, Unit};
@@ -68,6 +69,9 @@ fn any_value() -> impl Strategy<Value = Hidden> {
         any_micros().prop_map(Value::Timestamptz),
         any::<[u8; 16]>().prop_map(Value::Uuid),
         any_text().prop_map(Value::Jsonb),
+        any_text().prop_map(Value::Json),
+        (any::<[u8; 16]>(), 0u8..=128).prop_map(|(v6, bits)| Value::Inet(IpNet::new(v6.into(), bits).unwrap())),
+        (any::<[u8; 4]>(), 0u8..=32).prop_map(|(v4, bits)| Value::Inet(IpNet::new(v4.into(), bits).unwrap())),
         vec(any::<u8>(), 0..64).prop_map(Value::Bytea),
     ]
     .prop_map(Hidden)
@@ -86,6 +90,11 @@ impl std::fmt::Debug for Hidden {
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof!["[1-9][0-9]{0,17}", "[0-9]{1,6}\\.[0-9]{0,10}[1-9]", "0\\.0{0,16}[1-9]"]
         .prop_filter_map("a step above 0 of 18 digits", |text| Step::parse(&text))
+}
+
+/// From 0 to 1, with at most 15 decimals.
+fn any_ratio() -> impl Strategy<Value = Option<Step>> {
+    prop_oneof![Just(None), Just(Step::parse("1")), "0\\.[0-9]{0,14}[1-9]".prop_map(|text| Step::parse(&text))]
 }
 
 fn any_mask() -> impl Strategy<Value = Mask> {
@@ -133,18 +142,21 @@ fn newer_mask() -> impl Strategy<Value = Mask> {
         Just(Mask::PseudonymUuid),
         prop::sample::select(Alphabet::ALL.to_vec()).prop_map(|alphabet| Mask::Fpe { alphabet }),
         (2u32..=1024).prop_map(|buckets| Mask::HashBucket { buckets }),
+        (0u8..=24, 0u8..=56).prop_map(|(v4, v6)| Mask::IpPrefix { v4, v6 }),
+        (1u32..=3650).prop_map(|days| Mask::DateShift { days }),
+        (any_step(), any_ratio()).prop_map(|(abs, ratio)| Mask::Noise { abs, ratio }),
     ]
 }
 
 fn apply(mask: &Mask, value: &Value) -> Option<Value> {
     let key = rule_key(1, mask.name(), "d");
-    mask.apply(value, &Context { year: 2026, key: Some(&key), domain: "d" }).unwrap()
+    mask.apply(value, &Context { year: 2026, key: Some(&key), domain: "d", subject: Some(&[Value::Int4(7)]) }).unwrap()
 }
 
 fn pseudonym(secret: u8, mask: &str, domain: &str, value: &Value) -> String {
     let key = rule_key(secret, mask, domain);
     match (Mask::Pseudonym { length: 26, fold: false })
-        .apply(value, &Context { year: 2026, key: Some(&key), domain: "d" })
+        .apply(value, &Context { year: 2026, key: Some(&key), domain: "d", subject: None })
     {
         Ok(Some(Value::Text(out))) => out,
         _ => panic!("a pseudonym is text"),
@@ -154,6 +166,10 @@ fn pseudonym(secret: u8, mask: &str, domain: &str, value: &Value) -> String {
 /// The same value for comparing results: NaN equals itself.
 fn shown(value: &Option<Value>) -> Option<String> {
     value.as_ref().map(literal::print)
+}
+
+fn shown_text(value: &Option<Value>) -> String {
+    shown(value).unwrap_or_default()
 }
 
 /// NaN and out-of-calendar values aside, whether a value is one that PostgreSQL holds.
@@ -379,6 +395,58 @@ proptest! {
         }
     }
 
+    /// C11 and the bound of noise: at most w and half a unit from the value, with the decimals of `abs`, for 0 as well; another
+    /// subject, another value, another noise.
+    #[test]
+    fn c11_noise_is_bounded(v in "-?(0|[1-9][0-9]{0,40})(\\.[0-9]{1,30})?", abs in any_step(), ratio in any_ratio(), who in any::<i64>()) {
+        let key = rule_key(1, "noise", "d");
+        let subject = [Value::Int8(who)];
+        let ctx = Context { year: 2026, key: Some(&key), domain: "d", subject: Some(&subject) };
+        let mask = Mask::Noise { abs, ratio };
+        let Some(Value::Numeric(out)) = mask.apply(&Value::Numeric(v.clone()), &ctx).unwrap() else { panic!("a numeric") };
+        let (value, shown): (BigDecimal, BigDecimal) = (v.parse().unwrap(), out.parse().unwrap());
+        let decimals = |text: &str| text.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+        prop_assert_eq!(decimals(&out), decimals(&abs.to_string()));
+        let width = |step: &Step| step.to_string().parse::<BigDecimal>().unwrap();
+        let share = ratio.as_ref().map_or(BigDecimal::from(0), |ratio| width(ratio) * value.abs());
+        let half_unit = BigDecimal::new(5.into(), decimals(&out) as i64 + 1);
+        prop_assert!((&shown - &value).abs() <= width(&abs).max(share) + half_unit, "{out}");
+        let other = [Value::Int8(who.wrapping_add(1))];
+        let ctx = Context { subject: Some(&other), ..ctx };
+        let wide = Mask::Noise { abs: Step::parse("1000000000000000000").unwrap(), ratio: None };
+        let noise = |ctx: &Context| shown_text(&wide.apply(&Value::Numeric(v.clone()), ctx).unwrap());
+        prop_assert_ne!(noise(&ctx), noise(&Context { subject: Some(&subject), ..ctx }));
+    }
+
+    /// C11: a subject's days are the same for each of its dates, so that distances stay; never 0, never more than allowed.
+    #[test]
+    fn c11_shifts_keep_distances(days in 1u32..=3650, a in -700_000i32..700_000, b in -700_000i32..700_000, who in any::<i64>()) {
+        let key = rule_key(1, "date_shift", "subject");
+        let subject = [Value::Int8(who), Value::Text("x".to_owned())];
+        let ctx = Context { year: 2026, key: Some(&key), domain: "subject", subject: Some(&subject) };
+        let shift = |value: Value| (Mask::DateShift { days }).apply(&value, &ctx).unwrap();
+        let (Some(Value::Date(x)), Some(Value::Date(y))) = (shift(Value::Date(a)), shift(Value::Date(b))) else { panic!("dates") };
+        prop_assert_eq!(x - a, y - b);
+        prop_assert!(x != a && (x - a).unsigned_abs() <= days);
+        let at = i64::from(a) * calendar::DAY + 12_345;
+        let Some(Value::Timestamp(z)) = shift(Value::Timestamp(at)) else { panic!("a timestamp") };
+        prop_assert_eq!(z - at, i64::from(x - a) * calendar::DAY);
+        let nobody = Context { subject: None, ..ctx };
+        let mask = Mask::DateShift { days };
+        prop_assert!(mask.apply(&Value::Date(a), &nobody).unwrap().is_none());
+    }
+
+    /// The network of an address holds the address, and as text says the same.
+    #[test]
+    fn ip_prefix_is_the_network(v4 in any::<[u8; 4]>(), bits in 0u8..=32, keep in 0u8..=24) {
+        let net = IpNet::new(v4.into(), bits).unwrap();
+        let mask = Mask::IpPrefix { v4: keep, v6: 48 };
+        let Some(Value::Inet(shown)) = apply(&mask, &Value::Inet(net)) else { panic!("an inet") };
+        prop_assert!(shown.contains(&net) && shown.prefix_len() == bits.min(keep) && shown.addr() == shown.network());
+        let Some(Value::Text(text)) = apply(&mask, &Value::Text(net.to_string())) else { panic!("a text") };
+        prop_assert_eq!(text, shown.to_string());
+    }
+
     /// C12 Bounded: no output is longer than the value plus what a fixed form needs.
     #[test]
     fn c12_output_is_bounded(mask in any_mask(), v in any_text(), n in any_numeric()) {
@@ -394,7 +462,7 @@ proptest! {
 fn c11_a_thousand_calls_one_result() {
     let key = rule_key(1, "pseudonym", "d");
     let mask = Mask::Pseudonym { length: 26, fold: false };
-    let ctx = Context { year: 2026, key: Some(&key), domain: "d" };
+    let ctx = Context { year: 2026, key: Some(&key), domain: "d", subject: None };
     let results: HashSet<_> = (0..1000).map(|_| shown(&mask.apply(&Value::Int4(7), &ctx).unwrap())).collect();
     assert_eq!(results.len(), 1);
 }
@@ -403,7 +471,7 @@ fn c11_a_thousand_calls_one_result() {
 fn c7_pseudonyms_of_all_int2_are_distinct() {
     let key = rule_key(1, "pseudonym", "d");
     let mask = Mask::Pseudonym { length: 16, fold: false };
-    let ctx = Context { year: 2026, key: Some(&key), domain: "d" };
+    let ctx = Context { year: 2026, key: Some(&key), domain: "d", subject: None };
     let all: HashSet<_> = (i16::MIN..=i16::MAX).map(|v| shown(&mask.apply(&Value::Int2(v), &ctx).unwrap())).collect();
     assert_eq!(all.len(), 65_536);
 }
@@ -415,5 +483,5 @@ fn all_types_are_drawn() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let drawn: HashSet<PlainType> =
         (0..1000).map(|_| any_value().new_tree(&mut runner).unwrap().current().0.plain_type()).collect();
-    assert_eq!(drawn.len(), 14);
+    assert_eq!(drawn.len(), 16);
 }

@@ -16,6 +16,7 @@ use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::RuleKey;
 use crate::pure::mask::value::year_of_micros;
 use crate::pure::mask::{Context, Mask};
+use crate::pure::plaintext::Value;
 use crate::sql_function;
 use pgrx::pg_sys;
 use std::rc::Rc;
@@ -48,12 +49,15 @@ struct Site {
     argument: pg_sys::Oid,
     result: pg_sys::Oid,
     year: i32,
+    /// How many of the last arguments say whom the row is about.
+    subjects: usize,
 }
 
 sql_function!(
     /// `airlock.disclose(rule integer, value "any" [, result anyelement [, VARIADIC bound "any"]]) → text or the type of
     /// result`: decrypts and masks in one step, so that the plaintext of a masked encrypted column never exists as a
-    /// datum. `bound` are the row's columns that the value is bound to.
+    /// datum. `bound` are the row's columns that the value is bound to, and then, under a mask per subject, those of the
+    /// scope's subject.
     ///
     /// Errors: `AL001` locked, `AL002`, `AL003`, `AL005` not armed, `AL007` when the rule is not of a scope that this
     /// statement reads, or while ANALYZE, REINDEX or a refresh runs.
@@ -73,8 +77,9 @@ fn disclose(args: Args) -> Result<Option<Raw>> {
         return Err(armed::refusal("disclose"));
     }
     let Some(datum) = args.datum(1) else { return Ok(None) };
+    let subjects = args.count() - site.subjects;
     let value = if site.rule.encrypted {
-        encrypted::open_value(&args.bytes(1).unwrap_or_default(), site.typmod, args, 3)?
+        encrypted::open_value(&args.bytes(1).unwrap_or_default(), site.typmod, args, 3..subjects)?
     } else {
         let plain = encrypted::datum_to_value(datum, site.argument)?;
         plain.ok_or_else(|| {
@@ -84,14 +89,21 @@ fn disclose(args: Args) -> Result<Option<Raw>> {
     let shown = match &site.rule.mask {
         None => Some(value),
         Some(mask) => {
-            let context = Context { year: site.year, key: site.key.as_ref(), domain: &site.rule.domain };
-            mask.apply(&value, &context)?
+            let subject = subject_of(args, subjects)?;
+            let (key, domain) = (site.key.as_ref(), site.rule.domain.as_str());
+            mask.apply(&value, &Context { year: site.year, key, domain, subject: subject.as_deref() })?
         }
     };
     match shown {
         None => Ok(None),
         Some(value) => Ok(Some(Raw(encrypted::value_to_datum(&value, site.result)?))),
     }
+}
+
+/// The row's data subject, which the last arguments are; `None` where one of its columns is NULL.
+fn subject_of(args: Args, first: usize) -> Result<Option<Vec<Value>>> {
+    let value = |i: usize| args.datum(i).map(|datum| encrypted::datum_to_value(datum, args.type_of(i))).transpose();
+    (first..args.count()).map(|i| value(i).map(Option::flatten)).collect()
 }
 
 fn open_site(args: Args, number: i32, generation: (u64, u64)) -> Result<Site> {
@@ -120,7 +132,16 @@ fn open_site(args: Args, number: i32, generation: (u64, u64)) -> Result<Site> {
     let started = unsafe { pg_sys::GetCurrentStatementStartTimestamp() };
     let year = year_of_micros(started).and_then(|y| i32::try_from(y).ok()).unwrap_or(2000);
     let result = if args.count() > 2 { args.type_of(2) } else { pg_sys::TEXTOID };
-    Ok(Site { generation, rule, key, typmod: args.typmod_of(1), argument: args.type_of(1), result, year })
+    let subjects = match &rule.mask {
+        Some(mask) if mask.per_subject() => {
+            let columns = rule.scope.subject.as_ref().map_or(0, |subject| subject.columns.len());
+            // never one noise for all
+            let without = || Error::new(Kind::Corrupt, format!("rule {number} is called without the data subject"));
+            Some(columns).filter(|columns| *columns > 0 && args.count() >= 3 + columns).ok_or_else(without)?
+        }
+        _ => 0,
+    };
+    Ok(Site { generation, rule, key, typmod: args.typmod_of(1), argument: args.type_of(1), result, year, subjects })
 }
 
 fn rule_key(rule: &Rule, mask: &Mask) -> Result<RuleKey> {

@@ -31,6 +31,7 @@ use crate::pure::plaintext::PlainType;
 use crate::sql_function;
 use pgrx::pg_sys;
 use std::ffi::CStr;
+use std::ops::Range;
 
 sql_function!(
     /// `airlock.bind_row() → trigger`, BEFORE INSERT OR UPDATE, FOR EACH ROW: binds the values of the table's bound columns
@@ -56,15 +57,14 @@ fn bind_value(args: Args, form: Form) -> Result<Option<Raw>> {
     refuse_subprocessor()?;
     let Some(bytes) = args.bytes(0) else { return Ok(None) };
     let column = column_of(*args.site(|| args.typmod_of(0)))?;
-    let row = row_of(args, 1, &column)?;
+    let row = row_of(args, 1..args.count(), &column)?;
     let value = Plain(open_in(&column, &bytes, None)?);
     Ok(Some(Raw(varlena(&seal_in(&column, &value.0, Some(&row), form)?))))
 }
 
-/// The row that the arguments from `first` on are, one for each column that `column` is bound to. 22023 for another
-/// number of them.
-pub(super) fn row_of(args: Args, first: usize, column: &ColumnInfo) -> Result<Row> {
-    let given = args.count().saturating_sub(first);
+/// The row that these arguments are, one for each column that `column` is bound to. 22023 for another number of them.
+pub(super) fn row_of(args: Args, given: Range<usize>, column: &ColumnInfo) -> Result<Row> {
+    let (each, given) = (given.clone(), given.len());
     // SAFETY: flinfo is that of this call.
     let array = unsafe { pg_sys::get_fn_expr_variadic((*args.raw()).flinfo) };
     if column.bind.is_empty() {
@@ -82,7 +82,7 @@ pub(super) fn row_of(args: Args, first: usize, column: &ColumnInfo) -> Result<Ro
         .hint(call(column)));
     }
     let mut row = Row::new();
-    for i in first..args.count() {
+    for i in each {
         push(&mut row, args.datum(i), args.type_of(i))?;
     }
     Ok(row)

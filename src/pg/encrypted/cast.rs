@@ -197,5 +197,5 @@ fn decrypt(args: Args) -> Result<Plain> {
     }
     let column = column_of(typmod)?;
     ring::may_decrypt(&column.key, role)?;
-    open_value(&bytes, typmod, args, 2).map(Plain)
+    open_value(&bytes, typmod, args, 2..args.count()).map(Plain)
 }

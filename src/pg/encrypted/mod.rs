@@ -29,7 +29,7 @@ mod tests;
 
 use ddl::is_ours;
 pub use ddl::type_oids;
-pub use value::{datum_to_value, plain_type_of, value_to_datum, value_to_text};
+pub use value::{datum_to_value, inet_datum, inet_of, plain_type_of, value_to_datum, value_to_text};
 
 use crate::pg::gucs::{encrypted_input, EncryptedInput};
 use crate::pg::keys::entropy;
@@ -40,6 +40,7 @@ use crate::pure::envelope::{self, Row, Sealing};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::plaintext::{decode, encode, is_padded, Value};
 use crate::pure::tag::{self, MatchTag};
+use std::ops::Range;
 use value::{parse, Plain};
 use zeroize::Zeroizing;
 
@@ -218,15 +219,15 @@ fn origin(column: &ColumnInfo) -> String {
     format!("The value was read from encrypted column number {}, key \"{}\".", column.column_no, column.key.name)
 }
 
-/// Opens a stored value of the column that `typmod` names. Checks no right: whoever calls has. The arguments of the call
-/// from `bound` on are the row that it is bound to, where it is.
+/// Opens a stored value of the column that `typmod` names. Checks no right: whoever calls has. Those arguments of the
+/// call that `bound` says are the row that it is bound to, where it is.
 ///
 /// # Errors
 /// AL003 when the typmod names no column, or the value is not of that column and row; AL001, AL002 by the state of the
 /// keys; 22023 when the row has another number of columns.
-pub fn open_value(bytes: &[u8], typmod: i32, args: Args, bound: usize) -> Result<Value> {
+pub fn open_value(bytes: &[u8], typmod: i32, args: Args, bound: Range<usize>) -> Result<Value> {
     let column = column_of(typmod)?;
-    if args.count() <= bound {
+    if bound.is_empty() {
         return open(&column, bytes);
     }
     open_in(&column, bytes, Some(&bind::row_of(args, bound, &column)?))

@@ -9,10 +9,12 @@ use crate::pg::error::unpacked;
 use crate::pg::sys::{varlena, varlena_bytes};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::plaintext::{PlainType, Value};
+use ipnet::IpNet;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{pg_sys, FromDatum, IntoDatum};
 use std::borrow::Cow;
 use std::ffi::{c_char, CStr};
+use std::net::IpAddr;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -22,7 +24,7 @@ pub struct Plain(pub Value);
 impl Drop for Plain {
     fn drop(&mut self) {
         match &mut self.0 {
-            Value::Text(s) | Value::Numeric(s) | Value::Jsonb(s) => s.zeroize(),
+            Value::Text(s) | Value::Numeric(s) | Value::Jsonb(s) | Value::Json(s) => s.zeroize(),
             Value::Bytea(b) => b.zeroize(),
             _ => {}
         }
@@ -46,6 +48,8 @@ fn oid_of(ty: PlainType) -> pg_sys::Oid {
         PlainType::Uuid => pg_sys::UUIDOID,
         PlainType::Jsonb => pg_sys::JSONBOID,
         PlainType::Bytea => pg_sys::BYTEAOID,
+        PlainType::Inet => pg_sys::INETOID,
+        PlainType::Json => pg_sys::JSONOID,
     }
 }
 
@@ -65,6 +69,8 @@ fn input_of(ty: PlainType) -> u32 {
         PlainType::Uuid => pg_sys::F_UUID_IN,
         PlainType::Jsonb => pg_sys::F_JSONB_IN,
         PlainType::Bytea => pg_sys::F_BYTEAIN,
+        PlainType::Inet => pg_sys::F_INET_IN,
+        PlainType::Json => pg_sys::F_JSON_IN,
     }
 }
 
@@ -262,10 +268,12 @@ fn from_datum(datum: pg_sys::Datum, ty: PlainType) -> Result<Option<Value>> {
             let text = Zeroizing::new(printed_bytes(pg_sys::F_JSONB_OUT, datum));
             Some(Value::Jsonb(to_utf8(&text)?.into_owned()))
         }
-        PlainType::Text => {
+        PlainType::Text | PlainType::Json => {
             let text = Zeroizing::new(varlena_bytes(datum));
-            Some(Value::Text(to_utf8(&text)?.into_owned()))
+            let text = to_utf8(&text)?.into_owned();
+            Some(if ty == PlainType::Json { Value::Json(text) } else { Value::Text(text) })
         }
+        PlainType::Inet => inet_of(datum).map(Value::Inet),
         PlainType::Bytea => Some(Value::Bytea(varlena_bytes(datum))),
         PlainType::Uuid => get::<pgrx::Uuid>(datum).map(|u| Value::Uuid(*u.as_bytes())),
     })
@@ -279,6 +287,33 @@ fn printed_bytes(function: u32, datum: pg_sys::Datum) -> Vec<u8> {
         pg_sys::pfree(text.cast());
         bytes
     }
+}
+
+/// The address families that inet holds, PostgreSQL's own numbers on every platform (utils/inet.h).
+const INET4: u8 = 2;
+const INET6: u8 = 3;
+
+/// An inet as its bytes have it: family, length of the netmask, address.
+pub fn inet_of(datum: pg_sys::Datum) -> Option<IpNet> {
+    let bytes = varlena_bytes(datum);
+    let (family, bits, address) = (*bytes.first()?, *bytes.get(1)?, bytes.get(2..)?);
+    let address: IpAddr = match family {
+        INET4 => <[u8; 4]>::try_from(address.get(..4)?).ok()?.into(),
+        INET6 => <[u8; 16]>::try_from(address.get(..16)?).ok()?.into(),
+        _ => return None,
+    };
+    IpNet::new(address, bits).ok()
+}
+
+/// And back.
+pub fn inet_datum(net: &IpNet) -> pg_sys::Datum {
+    let mut bytes = match net.addr() {
+        IpAddr::V4(v4) => [&[INET4, net.prefix_len()][..], &v4.octets()].concat(),
+        IpAddr::V6(v6) => [&[INET6, net.prefix_len()][..], &v6.octets()].concat(),
+    };
+    let datum = varlena(&bytes);
+    bytes.zeroize();
+    datum
 }
 
 /// A plain SQL value (not NULL) of a supported type, domains included; `None` for a type that has no plaintext type.
@@ -330,7 +365,8 @@ fn native_datum(value: &Value) -> Result<pg_sys::Datum> {
         Value::Float8(v) => v.into_datum(),
         Value::Uuid(v) => pgrx::Uuid::from_bytes(*v).into_datum(),
         Value::Bytea(v) => Some(varlena(v)),
-        Value::Text(v) => Some(text_datum(v)?),
+        Value::Text(v) | Value::Json(v) => Some(text_datum(v)?),
+        Value::Inet(v) => Some(inet_datum(v)),
         Value::Numeric(v) | Value::Jsonb(v) => {
             let (ty, text) = (value.plain_type(), to_server(v)?);
             let pointer = text.as_ptr().cast_mut().cast::<c_char>();
@@ -355,7 +391,8 @@ pub fn value_to_text(value: &Value) -> String {
         Value::Int2(v) => v.to_string(),
         Value::Int4(v) => v.to_string(),
         Value::Int8(v) => v.to_string(),
-        Value::Numeric(v) | Value::Text(v) | Value::Jsonb(v) => v.clone(),
+        Value::Numeric(v) | Value::Text(v) | Value::Jsonb(v) | Value::Json(v) => v.clone(),
+        Value::Inet(v) => v.to_string(),
         Value::Float4(v) => print(pg_sys::F_FLOAT4OUT, v.into_datum()),
         Value::Float8(v) => print(pg_sys::F_FLOAT8OUT, v.into_datum()),
         Value::Date(v) => print(pg_sys::F_DATE_OUT, v.into_datum()),

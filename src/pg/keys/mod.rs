@@ -148,7 +148,7 @@ pub fn new_version(owner: [u8; 16], usage: Use, version: u32) -> Result<u32> {
 
 fn create_key(name: &str, plain_type: &str, pad: i32, normalise: &str) -> Result<i32> {
     check_name("key", name)?;
-    let plain = PlainType::from_name(plain_type).ok_or_else(|| {
+    let plain = PlainType::from_name(plain_type).filter(|plain| PlainType::ALL.contains(plain)).ok_or_else(|| {
         let known: Vec<&str> = PlainType::ALL.iter().map(|t| t.sql_name()).collect();
         Error::new(Kind::InvalidArgument, format!("plaintext type {} is not supported", shown(plain_type)))
             .hint(format!("use one of: {}", known.join(", ")))

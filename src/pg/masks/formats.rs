@@ -1,9 +1,9 @@
 //! Masks of texts with a format, and of documents, as SQL functions.
 
-use crate::pg::encrypted::{datum_to_value, value_to_datum};
-use crate::pg::sys::{Args, Raw, Sql};
-use crate::pure::error::Result;
-use crate::pure::mask::{format, json, phone, Mask, Paths, Pattern};
+use crate::pg::encrypted::{datum_to_value, inet_datum, inet_of, value_to_datum};
+use crate::pg::sys::{catalog, varlena, Args, Raw, Sql};
+use crate::pure::error::{Error, Kind, Result};
+use crate::pure::mask::{address, format, json, phone, Mask, Paths, Pattern};
 use crate::pure::plaintext::Value;
 use crate::sql_function;
 use pgrx::pg_sys;
@@ -55,6 +55,24 @@ sql_function!(
 );
 
 sql_function!(
+    /// `airlock.mask_ip_prefix(value inet | text, v4 integer, v6 integer) → the same`: the network of an address.
+    ///
+    /// Errors: `22023` an argument that is not allowed.
+    airlock_mask_ip_prefix,
+    |args| {
+        let (v4, v6) = Mask::ip_prefix_args(args.need(1, "v4")?, args.need(2, "v6")?)?;
+        Ok(Raw(match *args.site(|| catalog::declared_type(args, 0)) {
+            pg_sys::INETOID => {
+                let net = args.datum(0).and_then(inet_of);
+                let net = net.ok_or_else(|| Error::new(Kind::Corrupt, "an address cannot be read"))?;
+                inet_datum(&address::ip_prefix(&net, v4, v6))
+            }
+            _ => varlena(address::ip_prefix_text(args.need(0, "value")?, v4, v6).as_bytes()),
+        }))
+    }
+);
+
+sql_function!(
     /// `airlock.mask_url(value text, path boolean) → text`: scheme, host and perhaps path of a web address.
     airlock_mask_url,
     |args| {
@@ -83,11 +101,11 @@ sql_function!(
     }
 );
 
-/// What a call site of `mask_json` keeps: the paths, with the bytes that they were read from.
-type LastPaths = Option<(Vec<u8>, Paths)>;
+/// What a call site of `mask_json` keeps: the paths, with the bytes that they were read from, and the type of the document.
+type LastPaths = Option<(Vec<u8>, Paths, pg_sys::Oid)>;
 
 sql_function!(
-    /// `airlock.mask_json(value jsonb, keep text[]) → jsonb`: what lies on the paths.
+    /// `airlock.mask_json(value json | jsonb, keep text[]) → the same`: what lies on the paths.
     ///
     /// Errors: `22023` a path that cannot be read, or none.
     airlock_mask_json,
@@ -97,11 +115,17 @@ sql_function!(
 fn of_json(args: Args) -> Result<Option<Raw>> {
     let given = args.bytes(1).unwrap_or_default();
     let site = args.site::<LastPaths>(|| None);
-    if site.as_ref().is_none_or(|(bytes, _)| *bytes != given) {
+    if site.as_ref().is_none_or(|(bytes, _, _)| *bytes != given) {
         let paths: Vec<Option<String>> = args.need(1, "keep")?;
-        *site = Some((given, Mask::json_args(&paths.into_iter().flatten().collect::<Vec<_>>())?));
+        let paths = Mask::json_args(&paths.into_iter().flatten().collect::<Vec<_>>())?;
+        *site = Some((given, paths, catalog::declared_type(args, 0)));
     }
-    let (Some((_, paths)), Some(datum)) = (site.as_ref(), args.datum(0)) else { return Ok(None) };
+    let (Some((_, paths, declared)), Some(datum)) = (site.as_ref(), args.datum(0)) else { return Ok(None) };
+    if *declared == pg_sys::JSONOID {
+        // its text is what it is
+        let text: &str = args.need(0, "value")?;
+        return Ok(Some(Raw(varlena(json::mask_json(paths, text).as_bytes()))));
+    }
     match datum_to_value(datum, pg_sys::JSONBOID)? {
         Some(Value::Jsonb(text)) => {
             let masked = Value::Jsonb(json::mask_json(paths, &text));

@@ -130,7 +130,11 @@ fn columns(relation: pg_sys::Oid) -> Result<Vec<Column>> {
             let mut column = Column {
                 name: row.need(1)?,
                 sql_type: row.need(2)?,
-                plain: encrypted::plain_type_of(oid).or(citext.contains(&base).then_some(PlainType::Text)),
+                plain: encrypted::plain_type_of(oid).or(match base {
+                    pg_sys::INETOID | pg_sys::CIDROID => Some(PlainType::Inet),
+                    pg_sys::JSONOID => Some(PlainType::Json),
+                    _ => citext.contains(&base).then_some(PlainType::Text),
+                }),
                 encrypted: None,
                 not_null: row.need(5)?,
                 computed: row.need(6)?,

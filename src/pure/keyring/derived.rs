@@ -72,8 +72,8 @@ impl RuleKey {
     /// 32 key bytes for a mask that is made with a cipher: HKDF-Expand (RFC 5869 section 2.3) of SHA-256 under the rule's
     /// key, with the label as info; one block, so that it is one HMAC. Mask name and domain are in the rule's key already.
     ///
-    /// A label begins with `pg_airlock/` and what the masks give [`RuleKey::prf`] with a class byte from 1 to 10: the
-    /// two never meet.
+    /// A label begins with `pg_airlock/` and what the masks give [`RuleKey::prf`] with a class byte from 1 to 12, or the zero
+    /// of a length: they never meet.
     pub(in crate::pure) fn expand(&self, label: &str) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(self.0.mac(&[label.as_bytes(), &[1]]))
     }

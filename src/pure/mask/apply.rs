@@ -1,6 +1,6 @@
 //! What a mask makes of a value.
 
-use super::{clamp, format, json, keyed, literal, phone, round, text, value, Context, Mask};
+use super::{address, clamp, format, json, keyed, literal, phone, round, sticky, text, value, Context, Mask};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::RuleKey;
 use crate::pure::mask::ff1;
@@ -24,6 +24,8 @@ impl Mask {
             (Mask::Phone { country, right }, Value::Text(value)) => Value::Text(phone::phone(value, *country, *right)),
             (Mask::Card { bin, right }, Value::Text(value)) => Value::Text(format::card(value, *bin, *right)),
             (Mask::Iban { right }, Value::Text(value)) => Value::Text(format::iban(value, *right)),
+            (Mask::IpPrefix { v4, v6 }, Value::Text(value)) => Value::Text(address::ip_prefix_text(value, *v4, *v6)),
+            (Mask::IpPrefix { v4, v6 }, Value::Inet(net)) => Value::Inet(address::ip_prefix(net, *v4, *v6)),
             (Mask::Url { path }, Value::Text(value)) => Value::Text(format::url(value, *path)),
             (Mask::Regex { pattern }, Value::Text(value)) => Value::Text(pattern.mask(value)),
             (Mask::Fpe { alphabet }, Value::Text(value)) => {
@@ -44,6 +46,7 @@ impl Mask {
                 _,
             ) => Value::Text(text::FULL.to_owned()),
             (Mask::Json { keep }, Value::Jsonb(value)) => Value::Jsonb(json::mask_json(keep, value)),
+            (Mask::Json { keep }, Value::Json(value)) => Value::Json(json::mask_json(keep, value)),
             (Mask::RoundSig { digits }, _) => match round::round_sig(v, *digits) {
                 Some(rounded) => rounded,
                 None => return Ok(None),
@@ -93,7 +96,15 @@ impl Mask {
                 Some(bucket) => bucket,
                 None => return Ok(None),
             },
-            (Mask::DateTrunc { .. } | Mask::Json { .. }, _) => return Ok(None),
+            (Mask::DateShift { days }, _) => match (self.key(ctx)?, ctx.subject) {
+                (key, Some(subject)) => return Ok(sticky::shift(v, sticky::offset(key, subject, *days))),
+                _ => return Ok(None),
+            },
+            (Mask::Noise { abs, ratio }, _) => match (self.key(ctx)?, ctx.subject) {
+                (key, Some(subject)) => return Ok(sticky::noise(key, subject, v, abs, ratio.as_ref())),
+                _ => return Ok(None),
+            },
+            (Mask::DateTrunc { .. } | Mask::Json { .. } | Mask::IpPrefix { .. }, _) => return Ok(None),
             (Mask::Pseudonym { length, fold }, _) => Value::Text(keyed::pseudonym(self.key(ctx)?, v, *length, *fold)),
         };
         Ok(Some(masked))

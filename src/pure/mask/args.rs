@@ -12,6 +12,7 @@ use crate::pure::plaintext::PlainType;
 use super::clamp::order;
 use super::literal;
 use super::pattern::Wrong;
+use super::sticky::RATIO_DECIMALS;
 use super::value::{Step, Unit};
 use super::{Alphabet, Mask, Paths, Pattern, Properties, Show};
 use read::*;
@@ -75,6 +76,10 @@ fn build(properties: &'static Properties, args: &Map<String, Json>, ty: Option<P
             Mask::Card { bin: counted(bin), right: counted(right) }
         }
         "iban" => Mask::Iban { right: counted(reader.integer("right", 0, FEW)?) },
+        "ip_prefix" => {
+            let (v4, v6) = (reader.integer("v4", 24, V4)?, reader.integer("v6", 48, V6)?);
+            Mask::IpPrefix { v4: bits_of(v4), v6: bits_of(v6) }
+        }
         "url" => Mask::Url { path: reader.flag("path")? },
         "initials" => Mask::Initials { max: initials(reader.integer("max", 3, INITIALS)?)? },
         "date_trunc" => {
@@ -116,6 +121,11 @@ fn build(properties: &'static Properties, args: &Map<String, Json>, ty: Option<P
             }
             Mask::Pseudonym { length: u8::try_from(length).unwrap_or(u8::MAX), fold }
         }
+        "date_shift" => {
+            reader.get("days").ok_or_else(|| reader.missing("days", range_hint(&DAYS)))?;
+            Mask::DateShift { days: counted(reader.integer("days", 0, DAYS)?) }
+        }
+        "noise" => noise(&reader, ty)?,
         "nullify" => Mask::Nullify,
         // a mask that is declared and cannot be read must not become another one
         other => return Err(Refused::new("mask", format!("mask \"{other}\" cannot be read"), "report this as a bug")),
@@ -178,6 +188,33 @@ fn step(text: &str, ty: Option<PlainType>) -> Read<Step> {
         let message = "argument \"step\" of mask \"bucket\" is out of range".to_owned();
         Refused::new("step", message, step_hint(ty))
     })
+}
+
+/// `abs`, above 0 and whole for integers, and `ratio`, from 0 to 1.
+fn noise(reader: &Reader, ty: Option<PlainType>) -> Read<Mask> {
+    let whole = integral(ty);
+    let hint = match whole {
+        true => "use a whole number from 1 to 1000000000000000000",
+        false => "use a number above 0 of at most 15 digits, such as 100 or 0.5",
+    };
+    let number = |argument| match reader.get(argument) {
+        None => Ok(None),
+        Some(Json::Number(given)) => Ok(Some(exact(given).unwrap_or_default())),
+        Some(_) => Err(Refused::new(argument, reader.says(argument, "must be a number"), "write it without quotes")),
+    };
+    let out_of_range = |argument, hint| Refused::new(argument, reader.says(argument, "is out of range"), hint);
+    let abs = number("abs")?.ok_or_else(|| reader.missing("abs", hint.to_owned()))?;
+    let abs = Step::parse(&abs).filter(|abs| !whole || abs.whole().is_some());
+    let abs = abs.ok_or_else(|| out_of_range("abs", hint))?;
+    let ratio = match number("ratio")?.as_deref() {
+        None | Some("0" | "0.0") => None,
+        Some(text) => {
+            let fits = |ratio: &Step| ratio.scale() <= RATIO_DECIMALS && ratio.mantissa() <= 10u64.pow(ratio.scale());
+            let ratio = Step::parse(text).filter(fits);
+            Some(ratio.ok_or_else(|| out_of_range("ratio", "use a number from 0 to 1 of at most 15 decimals"))?)
+        }
+    };
+    Ok(Mask::Noise { abs, ratio })
 }
 
 fn show(label: &str) -> Read<Show> {
@@ -281,7 +318,7 @@ fn typed(reader: &Reader, argument: &'static str, ty: Option<PlainType>) -> Read
         Json::String(text) => Some(text.clone()),
         Json::Number(number) if numeric => exact(number),
         Json::Bool(flag) if ty == PlainType::Bool => Some(flag.to_string()),
-        Json::Object(_) | Json::Array(_) if ty == PlainType::Jsonb => Some(given.to_string()),
+        Json::Object(_) | Json::Array(_) if matches!(ty, PlainType::Json | PlainType::Jsonb) => Some(given.to_string()),
         _ => None,
     };
     text.and_then(|text| literal::parse(ty, &text)).map(|value| literal::print(&value)).ok_or_else(|| {

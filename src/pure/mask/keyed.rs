@@ -27,6 +27,8 @@ mod class {
     pub const BYTEA: u8 = 8;
     pub const TEXT: u8 = 9;
     pub const JSONB: u8 = 10;
+    pub const INET: u8 = 11;
+    pub const JSON: u8 = 12;
 }
 
 /// `pseudonym`: the first 128 bits of the PRF in lower-case base32 (RFC 4648 section 6, no padding), cut to `length`
@@ -74,7 +76,7 @@ fn first_half(key: &RuleKey, value: &Value) -> [u8; 16] {
 /// - uuid, bytea, text (UTF-8) and jsonb (its text): the bytes.
 ///
 /// One value is the whole input, so that nothing needs a length; several would each be prefixed by theirs.
-fn encode(value: &Value) -> Zeroizing<Vec<u8>> {
+pub(super) fn encode(value: &Value) -> Zeroizing<Vec<u8>> {
     match value {
         Value::Bool(value) => tagged(class::BOOL, &[u8::from(*value)]),
         Value::Int2(value) => integer((*value).into()),
@@ -91,6 +93,9 @@ fn encode(value: &Value) -> Zeroizing<Vec<u8>> {
         Value::Bytea(bytes) => tagged(class::BYTEA, bytes),
         Value::Text(text) => tagged(class::TEXT, text.as_bytes()),
         Value::Jsonb(text) => tagged(class::JSONB, text.as_bytes()),
+        // no keyed mask takes these two; apart from the others all the same
+        Value::Inet(net) => tagged(class::INET, net.to_string().as_bytes()),
+        Value::Json(text) => tagged(class::JSON, text.as_bytes()),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::pure::plaintext::{PlainType, Value};
 
+use super::address;
 use super::calendar::{self, civil, days, DAY};
 use super::number::Decimal;
 
@@ -23,7 +24,8 @@ pub fn expected(ty: PlainType) -> &'static str {
         PlainType::Timestamp => "an ISO timestamp such as \"1970-01-01 00:00:00\", or \"infinity\"",
         PlainType::Timestamptz => "an ISO timestamp with its zone, such as \"1970-01-01 00:00:00+00\", or \"infinity\"",
         PlainType::Uuid => "a uuid such as \"00000000-0000-0000-0000-000000000000\"",
-        PlainType::Jsonb => "a JSON document",
+        PlainType::Jsonb | PlainType::Json => "a JSON document",
+        PlainType::Inet => "an address or network such as \"198.51.100.0/24\" or \"2001:db8::/32\"",
         PlainType::Bytea => "bytes as hex, such as \"\\\\x00ff\"",
     }
 }
@@ -53,6 +55,8 @@ pub fn parse(ty: PlainType, text: &str) -> Option<Value> {
         PlainType::Timestamptz => timestamp(text, true).map(Value::Timestamptz),
         PlainType::Uuid => uuid(text).map(Value::Uuid),
         PlainType::Jsonb => jsonb(text).then(|| Value::Jsonb(text.to_owned())),
+        PlainType::Json => jsonb(text).then(|| Value::Json(text.to_owned())),
+        PlainType::Inet => address::parse(text).map(Value::Inet),
         PlainType::Bytea => {
             let hex = text.strip_prefix("\\x")?;
             data_encoding::HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok().map(Value::Bytea)
@@ -69,7 +73,8 @@ pub fn print(value: &Value) -> String {
         Value::Int8(value) => value.to_string(),
         Value::Float4(value) => value.to_string().replace("inf", "Infinity"),
         Value::Float8(value) => value.to_string().replace("inf", "Infinity"),
-        Value::Numeric(value) | Value::Text(value) | Value::Jsonb(value) => value.clone(),
+        Value::Numeric(value) | Value::Text(value) | Value::Jsonb(value) | Value::Json(value) => value.clone(),
+        Value::Inet(value) => value.to_string(),
         Value::Date(i32::MAX) | Value::Timestamp(i64::MAX) | Value::Timestamptz(i64::MAX) => "infinity".to_owned(),
         Value::Date(i32::MIN) | Value::Timestamp(i64::MIN) | Value::Timestamptz(i64::MIN) => "-infinity".to_owned(),
         Value::Date(value) => dated(i64::from(*value), ""),

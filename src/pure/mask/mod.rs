@@ -7,6 +7,7 @@
 //! What a mask answered once it answers for ever (C13): sub-processors store it. Better behaviour is a new mask, or a
 //! new argument that is off by default.
 
+pub mod address;
 mod apply;
 mod args;
 pub mod calendar;
@@ -21,6 +22,7 @@ pub mod pattern;
 pub mod phone;
 mod properties;
 pub mod round;
+pub mod sticky;
 pub mod text;
 pub mod value;
 
@@ -28,7 +30,7 @@ use serde_json::{json, Map, Value as Json};
 
 use crate::pure::error::Result;
 use crate::pure::keyring::RuleKey;
-use crate::pure::plaintext::PlainType;
+use crate::pure::plaintext::{PlainType, Value};
 
 pub use ff1::Alphabet;
 pub use format::Show;
@@ -95,6 +97,13 @@ pub enum Mask {
     Initials {
         /// The most words.
         max: u32,
+    },
+    /// The network of an address.
+    IpPrefix {
+        /// Bits of an IPv4 address that stay, at most 24.
+        v4: u8,
+        /// Bits of an IPv6 address that stay, at most 56.
+        v6: u8,
     },
     /// Scheme and host of a web address.
     Url {
@@ -166,6 +175,18 @@ pub enum Mask {
         /// How many groups.
         buckets: u32,
     },
+    /// A date moved by the subject's days.
+    DateShift {
+        /// The most days, 1 to 3650, either way.
+        days: u32,
+    },
+    /// A number with the subject's noise.
+    Noise {
+        /// The least width, whose decimals the result has.
+        abs: Step,
+        /// The width as a share of the value, at most 1; `None` for 0.
+        ratio: Option<Step>,
+    },
 }
 
 /// What a mask may know besides the value.
@@ -176,6 +197,8 @@ pub struct Context<'a> {
     pub key: Option<&'a RuleKey>,
     /// The rule's domain, for keyed masks.
     pub domain: &'a str,
+    /// Whom the row is about, for masks per subject; `None` where one of its columns is NULL.
+    pub subject: Option<&'a [Value]>,
 }
 
 impl Mask {
@@ -210,6 +233,7 @@ impl Mask {
             Mask::Card { bin, right } => json!({ "bin": bin, "right": right }),
             Mask::Iban { right } => json!({ "right": right }),
             Mask::Initials { max } => json!({ "max": max }),
+            Mask::IpPrefix { v4, v6 } => json!({ "v4": v4, "v6": v6 }),
             Mask::Url { path } => json!({ "path": path }),
             Mask::DateTrunc { unit } => json!({ "unit": unit.label() }),
             Mask::AgeBand { width, cap, year: None } => json!({ "width": width, "cap": cap }),
@@ -226,6 +250,10 @@ impl Mask {
             Mask::PseudonymUuid => json!({}),
             Mask::Fpe { alphabet } => json!({ "alphabet": alphabet.label() }),
             Mask::HashBucket { buckets } => json!({ "buckets": buckets }),
+            Mask::DateShift { days } => json!({ "days": days }),
+            Mask::Noise { abs, ratio } => {
+                json!({ "abs": abs.to_json(), "ratio": ratio.map_or(Json::from(0), |ratio| ratio.to_json()) })
+            }
         };
         if let Json::Object(members) = &mut json {
             members.shift_insert(0, "mask".to_owned(), Json::from(self.name()));
@@ -250,19 +278,22 @@ impl Mask {
             Mask::Card { .. } => 6,
             Mask::Iban { .. } => 7,
             Mask::Initials { .. } => 8,
-            Mask::Url { .. } => 9,
-            Mask::DateTrunc { .. } => 10,
-            Mask::AgeBand { .. } => 11,
-            Mask::Bucket { .. } => 12,
-            Mask::RoundSig { .. } => 13,
-            Mask::Clamp { .. } => 14,
-            Mask::Json { .. } => 15,
-            Mask::Regex { .. } => 16,
-            Mask::Pseudonym { .. } => 17,
-            Mask::PseudonymInt { .. } => 18,
-            Mask::PseudonymUuid => 19,
-            Mask::Fpe { .. } => 20,
-            Mask::HashBucket { .. } => 21,
+            Mask::IpPrefix { .. } => 9,
+            Mask::Url { .. } => 10,
+            Mask::DateTrunc { .. } => 11,
+            Mask::AgeBand { .. } => 12,
+            Mask::Bucket { .. } => 13,
+            Mask::RoundSig { .. } => 14,
+            Mask::Clamp { .. } => 15,
+            Mask::Json { .. } => 16,
+            Mask::Regex { .. } => 17,
+            Mask::Pseudonym { .. } => 18,
+            Mask::PseudonymInt { .. } => 19,
+            Mask::PseudonymUuid => 20,
+            Mask::Fpe { .. } => 21,
+            Mask::HashBucket { .. } => 22,
+            Mask::DateShift { .. } => 23,
+            Mask::Noise { .. } => 24,
         }]
     }
 
@@ -274,6 +305,11 @@ impl Mask {
     /// Whether it needs the sub-processor's mask key.
     pub fn keyed(&self) -> bool {
         self.properties().keyed
+    }
+
+    /// Whether it needs to know whom the row is about.
+    pub fn per_subject(&self) -> bool {
+        matches!(self, Mask::DateShift { .. } | Mask::Noise { .. })
     }
 
     /// Whether the view reads the column at all.

@@ -11,7 +11,7 @@ use crate::pure::plaintext::Value;
 /// Significant digits a step may have, and decimals: what keeps the arithmetic in machine words.
 const STEP_DIGITS: u32 = 18;
 
-/// The step of `bucket`: an exact decimal above 0, `mantissa / 10^scale`, of at most 18 digits and 18 decimals.
+/// The step of `bucket` and the width of `noise`: an exact decimal above 0, `mantissa / 10^scale`, of at most 18 digits and 18 decimals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Step {
     mantissa: u64,
@@ -29,6 +29,16 @@ impl Step {
             mantissa = mantissa.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
         }
         (mantissa > 0 && mantissa <= 10u64.pow(STEP_DIGITS)).then_some(Step { mantissa, scale })
+    }
+
+    /// Its digits as a whole number: the step is `mantissa / 10^scale`.
+    pub(super) fn mantissa(&self) -> u64 {
+        self.mantissa
+    }
+
+    /// Its decimals.
+    pub(super) fn scale(&self) -> u32 {
+        self.scale
     }
 
     /// The step as a whole number, if it is one.

@@ -67,6 +67,8 @@ const ANY: &[T] = &[
     T::Uuid,
     T::Jsonb,
     T::Bytea,
+    T::Inet,
+    T::Json,
 ];
 const TEXTS: &[T] = &[T::Text];
 const DATES: &[T] = &[T::Date, T::Timestamp, T::Timestamptz];
@@ -91,7 +93,7 @@ const LOSSY: Properties = Properties {
 };
 
 /// In the order of [`Mask`]'s variants and of [`Mask::properties`].
-pub(super) static ALL: [Properties; 22] = [
+pub(super) static ALL: [Properties; 25] = [
     LOSSY,
     Properties { name: "constant", arguments: &["value"], ..LOSSY },
     Properties {
@@ -158,6 +160,14 @@ pub(super) static ALL: [Properties; 22] = [
         ..LOSSY
     },
     Properties {
+        name: "ip_prefix",
+        leaks: "the network",
+        types: "inet, cidr, text",
+        accepts: &[T::Inet, T::Text],
+        arguments: &["v4", "v6"],
+        ..LOSSY
+    },
+    Properties {
         name: "url",
         leaks: "scheme, host; the path if it is kept",
         types: "text",
@@ -216,8 +226,8 @@ pub(super) static ALL: [Properties; 22] = [
     Properties {
         name: "json",
         leaks: "structure and values along kept paths",
-        types: "jsonb",
-        accepts: &[T::Jsonb],
+        types: "json, jsonb",
+        accepts: &[T::Json, T::Jsonb],
         result: "same",
         arguments: &["keep"],
         ..LOSSY
@@ -283,6 +293,24 @@ pub(super) static ALL: [Properties; 22] = [
         accepts: HASHED,
         result: "integer",
         arguments: &["buckets"],
+        ..LOSSY
+    },
+    Properties {
+        name: "date_shift",
+        keyed: true,
+        leaks: "distances between a subject's dates, time of day",
+        types: DATE_NAMES,
+        accepts: DATES,
+        arguments: &["days"],
+        ..LOSSY
+    },
+    Properties {
+        name: "noise",
+        keyed: true,
+        leaks: "size",
+        types: "smallint, integer, bigint, numeric, real, double precision",
+        accepts: NUMBERS,
+        arguments: &["abs", "ratio"],
         ..LOSSY
     },
 ];

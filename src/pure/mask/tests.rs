@@ -32,6 +32,10 @@ fn every_mask() -> Vec<Mask> {
         Mask::PseudonymUuid,
         Mask::Fpe { alphabet: Alphabet::Alnum },
         Mask::HashBucket { buckets: 7 },
+        Mask::IpPrefix { v4: 16, v6: 0 },
+        Mask::DateShift { days: 30 },
+        Mask::Noise { abs: Step::parse("0.5").unwrap(), ratio: None },
+        Mask::Noise { abs: Step::parse("100").unwrap(), ratio: Step::parse("0.125") },
     ]
 }
 
@@ -52,7 +56,7 @@ fn properties_belong_to_their_mask() {
         }
     }
     let names: std::collections::HashSet<_> = Mask::all().iter().map(|properties| properties.name).collect();
-    assert_eq!(names.len(), 22);
+    assert_eq!(names.len(), 25);
 }
 
 #[test]
@@ -75,9 +79,9 @@ fn stored_rubbish_is_corrupt() {
 
 #[test]
 fn a_keyed_mask_needs_its_key_and_no_other_does() {
-    let without = Context { year: 2026, key: None, domain: "d" };
+    let without = Context { year: 2026, key: None, domain: "d", subject: None };
     let key = MaskKey::derive(&Secret::new([1; 32])).rule_key("pseudonym", "d");
-    let with = Context { year: 2026, key: Some(&key), domain: "d" };
+    let with = Context { year: 2026, key: Some(&key), domain: "d", subject: None };
     for mask in every_mask() {
         let result = mask.apply(&Value::Text("Ada".to_owned()), &without);
         assert_eq!(result.is_err_and(|error| error.kind == Kind::Locked), mask.keyed());
@@ -87,7 +91,7 @@ fn a_keyed_mask_needs_its_key_and_no_other_does() {
 
 #[test]
 fn a_value_of_another_type_shows_nothing() {
-    let ctx = Context { year: 2026, key: None, domain: "d" };
+    let ctx = Context { year: 2026, key: None, domain: "d", subject: None };
     let masked = |mask: Mask, value| mask.apply(&value, &ctx).unwrap().map(|masked| literal::print(&masked));
     let redact = Mask::Redact { fill: '*', keep_length: true, keep_space: false };
     assert_eq!(masked(redact, Value::Int4(12)).as_deref(), Some(text::FULL));

@@ -78,7 +78,9 @@ fn put_plain(out: &mut Vec<u8>, v: &Value) {
         Value::Float8(v) => out.extend_from_slice(&float8_bits(*v).to_be_bytes()),
         Value::Uuid(v) => out.extend_from_slice(v),
         Value::Bytea(v) => out.extend_from_slice(v),
-        Value::Numeric(v) | Value::Text(v) | Value::Jsonb(v) => out.extend_from_slice(v.as_bytes()),
+        Value::Numeric(v) | Value::Text(v) | Value::Jsonb(v) | Value::Json(v) => out.extend_from_slice(v.as_bytes()),
+        // never stored: `read` refuses it
+        Value::Inet(v) => out.extend_from_slice(v.to_string().as_bytes()),
     }
 }
 
@@ -199,6 +201,7 @@ fn read(ty: PlainType, bytes: &[u8]) -> Option<Value> {
         PlainType::Uuid => Value::Uuid(bytes.try_into().ok()?),
         PlainType::Jsonb => Value::Jsonb(text()?),
         PlainType::Bytea => Value::Bytea(bytes.to_vec()),
+        PlainType::Inet | PlainType::Json => return None,
     };
     Some(value)
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::resolve::{ExposedColumn, Request};
 use super::{Exposure, ForeignKey, Rule, TableShape};
 use crate::pure::error::{Error, Result};
-use crate::pure::mask::Uniqueness;
+use crate::pure::mask::{Mask, Uniqueness};
 use crate::pure::name::{ident, json_path, shown};
 
 /// A column of the database by its full name.
@@ -157,9 +157,16 @@ impl End {
     }
 }
 
+/// The domain of `date_shift` where the rule gives none: one for all scopes, so that distances are true across them.
+const SHIFTED: &str = "subject";
+
 /// The domain that a rule fixes: its own label or the default; `None` where no key takes part.
 pub(super) fn rule_domain(table: &TableShape, rule: &Rule) -> Option<String> {
-    let domain = || rule.domain.clone().unwrap_or_else(|| default_domain(table, &rule.column));
+    let default = || match &rule.exposure {
+        Exposure::Masked(Mask::DateShift { .. }) => SHIFTED.to_owned(),
+        _ => default_domain(table, &rule.column),
+    };
+    let domain = || rule.domain.clone().unwrap_or_else(default);
     rule.exposure.keyed().then(domain)
 }
 

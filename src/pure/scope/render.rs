@@ -49,7 +49,7 @@ pub fn render(plan: &ViewPlan, ids: &Ids<'_>, role: &str) -> Result<Rendered> {
     let outer = qualified(&plan.view_schema, &plan.view_name);
 
     let mut read: Vec<&String> = plan.columns.iter().filter(|c| c.expression.reads_column()).map(|c| &c.name).collect();
-    for name in plan.columns.iter().flat_map(|c| &c.bound) {
+    for name in plan.columns.iter().flat_map(|c| c.bound.iter().chain(&c.subject)) {
         if !read.contains(&name) {
             read.push(name);
         }
@@ -114,8 +114,9 @@ fn expression(column: &PlanColumn, rule: i32) -> Result<String> {
         ColumnExpr::Masked { mask, cast } => call(mask, &cast_to(name, *cast), &result)?,
         ColumnExpr::Disclose { cast } => {
             let value = cast_to(name, *cast);
-            if !column.bound.is_empty() {
-                format!("airlock.disclose({rule}, {value}, NULL::{result}, {})", list(&column.bound))
+            let row: Vec<String> = column.bound.iter().chain(&column.subject).map(|name| ident(name)).collect();
+            if !row.is_empty() {
+                format!("airlock.disclose({rule}, {value}, NULL::{result}, {})", row.join(", "))
             } else if column.result_type == PlainType::Text.sql_name() {
                 format!("airlock.disclose({rule}, {value})")
             } else {
@@ -155,6 +156,7 @@ fn call(mask: &Mask, value: &str, result: &str) -> Result<String> {
         Mask::Card { bin, right } => vec![bin.to_string(), right.to_string()],
         Mask::Iban { right } => vec![right.to_string()],
         Mask::Initials { max } => vec![max.to_string()],
+        Mask::IpPrefix { v4, v6 } => vec![v4.to_string(), v6.to_string()],
         Mask::Url { path } => vec![flag(*path)],
         Mask::DateTrunc { .. } => vec![text(&argument(mask, "unit"))],
         Mask::AgeBand { width, cap, year } => {
@@ -178,7 +180,9 @@ fn call(mask: &Mask, value: &str, result: &str) -> Result<String> {
         | Mask::PseudonymInt { .. }
         | Mask::PseudonymUuid
         | Mask::Fpe { .. }
-        | Mask::HashBucket { .. } => {
+        | Mask::HashBucket { .. }
+        | Mask::DateShift { .. }
+        | Mask::Noise { .. } => {
             return Err(Error::new(Kind::Corrupt, format!("mask \"{}\" has no call in a view", mask.name())))
         }
     };
@@ -216,6 +220,7 @@ mod tests {
             domain: None,
             encrypted: false,
             bound: vec![],
+            subject: vec![],
             null_as: None,
         }
     }
@@ -265,6 +270,18 @@ mod tests {
         assert_eq!(expression(&bound, 7).unwrap(), sql);
         let inner = render(&plan(vec![bound]), &Ids { scope_id: 3, rule_ids: &[7] }, "r").unwrap().inner_sql;
         assert!(inner.contains("SELECT \"c\", \"id\", \"a\"\"b\"\n"), "{inner}");
+    }
+
+    #[test]
+    fn the_subject_comes_last() {
+        let mut sticky = column(ColumnExpr::Disclose { cast: None }, "date");
+        sticky.subject = vec!["id".into()];
+        assert_eq!(expression(&sticky, 7).unwrap(), "airlock.disclose(7, \"c\", NULL::pg_catalog.date, \"id\")");
+        sticky.bound = vec!["tenant".into(), "id".into()];
+        let sql = "airlock.disclose(7, \"c\", NULL::pg_catalog.date, \"tenant\", \"id\", \"id\")";
+        assert_eq!(expression(&sticky, 7).unwrap(), sql);
+        let inner = render(&plan(vec![sticky]), &Ids { scope_id: 3, rule_ids: &[7] }, "r").unwrap().inner_sql;
+        assert!(inner.contains("SELECT \"c\", \"tenant\", \"id\"\n"), "{inner}");
     }
 
     #[test]

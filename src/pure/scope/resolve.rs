@@ -94,6 +94,8 @@ pub struct PlanColumn {
     pub encrypted: bool,
     /// Base columns that its values are bound to; read by the inner view, and never shown for that.
     pub bound: Vec<String>,
+    /// Columns that say whom the row is about, for a mask per subject; read by the inner view, and never shown for that.
+    pub subject: Vec<String>,
     /// Shown instead of NULL.
     pub null_as: Option<String>,
 }
@@ -155,7 +157,8 @@ pub fn resolve(r: &Request<'_>) -> Result<ViewPlan> {
                 .hint("two exposures of one column can add up to its value: keep one"));
         }
         check_uniqueness(r.table, rule, &path)?;
-        let planned = plan_column(r.table, column, rule);
+        check_per_subject(r, rule, &path)?;
+        let planned = plan_column(r, column, rule);
         if column.computed && planned.expression.reads_column() {
             return Err(computed(&path, &rule.column));
         }
@@ -286,7 +289,7 @@ fn check_uniqueness(table: &TableShape, rule: &Rule, path: &str) -> Result<()> {
 }
 
 /// One column of the outer view.
-fn plan_column(table: &TableShape, column: &Column, rule: &Rule) -> PlanColumn {
+fn plan_column(r: &Request<'_>, column: &Column, rule: &Rule) -> PlanColumn {
     let encrypted = column.encrypted.is_some();
     let cast = column.plain.filter(|plain| !encrypted && column.base_type() != plain.sql_name());
     let needs_disclose = rule.exposure.reads_column() && (encrypted || rule.exposure.keyed());
@@ -306,12 +309,34 @@ fn plan_column(table: &TableShape, column: &Column, rule: &Rule) -> PlanColumn {
         expression,
         result_type,
         mask_json: rule.exposure.mask_json(),
-        domain: rule_domain(table, rule),
+        domain: rule_domain(r.table, rule),
         needs_disclose,
         encrypted,
         bound: column.encrypted.as_ref().filter(|_| needs_disclose).map_or_else(Vec::new, |e| e.bind.clone()),
+        subject: if per_subject(rule) { subject(r) } else { Vec::new() },
         null_as: rule.null_as.clone(),
     }
+}
+
+/// The subject's columns in the order of what they stand for, the same in all tables about the same persons.
+fn subject(r: &Request<'_>) -> Vec<String> {
+    let mut both: Vec<(String, &String)> =
+        joins::subject_domains(r.table, r.subject).into_iter().zip(r.subject).collect();
+    both.sort();
+    both.into_iter().map(|(_, column)| column.clone()).collect()
+}
+
+fn per_subject(rule: &Rule) -> bool {
+    matches!(&rule.exposure, Exposure::Masked(mask) if mask.per_subject())
+}
+
+/// What is the same for all of a person's values needs to know whose they are.
+fn check_per_subject(r: &Request<'_>, rule: &Rule, path: &str) -> Result<()> {
+    if !per_subject(rule) || !r.subject.is_empty() {
+        return Ok(());
+    }
+    let message = format!("mask \"{}\" needs the data subject, and the scope names none", rule.exposure.label());
+    Err(Error::scope(path, message).hint("say whom a row is about, such as subject => '{id}'"))
 }
 
 /// The base columns that the view owner reads.

@@ -4,7 +4,9 @@
 use crate::pure::error::Result;
 use crate::pure::plaintext::PlainType;
 
-use super::read::{counted, fill, in_range, Refused, BIN, CAP, DIGITS, FEW, MIN_HIDDEN, WIDTH, WINDOW, YEAR};
+use super::read::{
+    bits_of, counted, fill, in_range, Refused, BIN, CAP, DIGITS, FEW, MIN_HIDDEN, V4, V6, WIDTH, WINDOW, YEAR,
+};
 use super::{clamp, crossed, initials, keep, partial, pattern, redact, show, step, unit, units};
 use super::{Mask, Paths, Pattern, Show, Step, Unit};
 
@@ -69,6 +71,12 @@ impl Mask {
     /// Checks `mask_iban(value, right)` and gives right.
     pub fn iban_args(right: i32) -> Result<u32> {
         in_range("iban", "right", right.into(), FEW).map(counted).map_err(Refused::in_call)
+    }
+
+    /// Checks `mask_ip_prefix(value, v4, v6)` and gives both.
+    pub fn ip_prefix_args(v4: i32, v6: i32) -> Result<(u8, u8)> {
+        let checked = || Ok((in_range("ip_prefix", "v4", v4.into(), V4)?, in_range("ip_prefix", "v6", v6.into(), V6)?));
+        checked().map(|(v4, v6)| (bits_of(v4), bits_of(v6))).map_err(Refused::in_call)
     }
 
     /// Checks `mask_round_sig(value, digits)` and gives digits.

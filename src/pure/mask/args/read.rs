@@ -69,6 +69,9 @@ pub(super) const BIN: Range = 0..=6;
 pub(super) const DIGITS: Range = 1..=6;
 pub(super) const BITS: Range = 32..=64;
 pub(super) const BUCKETS: Range = 2..=1024;
+pub(super) const V4: Range = 0..=24;
+pub(super) const V6: Range = 0..=56;
+pub(super) const DAYS: Range = 1..=3650;
 
 /// The members of one rule, read by name and type.
 pub(super) struct Reader<'a> {
@@ -143,6 +146,11 @@ pub(super) fn in_range(mask: &str, argument: &'static str, given: i64, range: Ra
 /// Narrows a number whose range was checked.
 pub(super) fn small(checked: i64) -> i32 {
     i32::try_from(checked).unwrap_or(i32::MAX)
+}
+
+/// The same, for bits of an address.
+pub(super) fn bits_of(checked: i64) -> u8 {
+    u8::try_from(checked).unwrap_or_default()
 }
 
 /// The same, for the counts.
