@@ -72,6 +72,12 @@ CREATE FUNCTION airlock.resume(name text, reason text) RETURNS void
 CREATE FUNCTION airlock.terminate(name text, reason text) RETURNS integer
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_terminate';
 
+-- the life of a mask key
+CREATE FUNCTION airlock.rotate_mask_key(subprocessor text, reason text) RETURNS integer
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_rotate_mask_key';
+CREATE FUNCTION airlock.destroy_mask_key(subprocessor text, reason text, version integer DEFAULT NULL) RETURNS integer
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_destroy_mask_key';
+
 ---------------------------------------------------------------- scopes
 CREATE FUNCTION airlock.create_scope(subprocessor text, relation regclass, rules jsonb, row_filter text DEFAULT NULL,
     subject text[] DEFAULT NULL, purposes text[] DEFAULT NULL, view_name name DEFAULT NULL) RETURNS regclass

@@ -32,6 +32,7 @@ GRANT EXECUTE ON FUNCTION
   airlock.lock(), airlock.unlock(), airlock.rotate_subject_key(), airlock.destroy_subject_key(integer), airlock.set_log_retention(text, integer, integer, integer),
   airlock.accept_log_gap(text), airlock.hold_log(text, text), airlock.release_log_hold(integer, text),
   airlock.create_subprocessor(text, regrole, text, text, text[], date, text[], boolean, jsonb), airlock.alter_subprocessor(text, jsonb),
+  airlock.rotate_mask_key(text, text), airlock.destroy_mask_key(text, text, integer),
   airlock.suspend(text, text), airlock.resume(text, text), airlock.terminate(text, text),
   airlock.create_scope(text, regclass, jsonb, text, text[], text[], name), airlock.replace_scope(text, regclass, jsonb, text, text[], text[], name),
   airlock.preview_scope(text, regclass, jsonb, text, text[], text[], name), airlock.drop_scope(text, regclass)
@@ -39,7 +40,7 @@ GRANT EXECUTE ON FUNCTION
 GRANT EXECUTE ON FUNCTION airlock.doctor(), airlock.version(), airlock.due(interval), airlock.processing_record(), airlock.processing_record_csv()
   TO airlock_admin, airlock_auditor;
 GRANT EXECUTE ON FUNCTION airlock.report(text), airlock.verify_log(), airlock.log_head(), airlock.verify_head(text), airlock.unsettled_records(), airlock.note_log_read(), airlock.who_saw(regclass, text[]) TO airlock_auditor;
-GRANT SELECT ON airlock.keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks, airlock.subject_epochs, airlock.log_holds,
+GRANT SELECT ON airlock.keys, airlock.mask_keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks, airlock.subject_epochs, airlock.log_holds,
   airlock.subprocessor_history, airlock.scope_history, airlock.field_history, airlock.unused_fields TO airlock_admin, airlock_auditor;
 GRANT SELECT ON airlock.access_log, airlock.audit_log TO airlock_auditor;
 -- constants are data: for whoever administers, and on record

@@ -36,6 +36,14 @@ SELECT s.name, s.role, s.legal_name, s.contract, s.purposes, s.valid_until, s.ne
        s.log_days, s.values_days, s.subjects_days, s.rows_per_day
   FROM airlock_catalog.subprocessor s;
 
+-- versions of the sub-processors' mask keys, and how many rules in force are under each
+CREATE VIEW airlock.mask_keys AS
+SELECT s.name AS subprocessor, v.version, v.state, v.root_generation, v.activated_at,
+       (SELECT count(*) FROM airlock_catalog.rule r JOIN airlock_catalog.scope c ON c.id = r.scope
+         WHERE c.subprocessor = s.id AND c.dropped_at IS NULL AND r.until IS NULL AND r.mask_key_version = v.version) AS rules
+  FROM airlock_catalog.subprocessor s JOIN airlock_catalog.key_version v ON v.owner = s.uuid AND v.use = 'mask'
+ ORDER BY s.name, v.version;
+
 CREATE VIEW airlock.scopes AS
 SELECT s.name AS subprocessor, c.relation, c.view, c.row_filter, c.subject, c.purposes, c.definition, c.id AS scope_no, c.created_at, c.created_by
   FROM airlock_catalog.scope c JOIN airlock_catalog.subprocessor s ON s.id = c.subprocessor

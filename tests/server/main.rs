@@ -32,6 +32,7 @@ mod key_sources;
 mod library;
 mod logical;
 mod majors;
+mod mask_keys;
 mod masks;
 mod materialiser;
 mod named;

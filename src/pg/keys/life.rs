@@ -191,7 +191,7 @@ fn destroy(key: &str, version: i32, wait: i32) -> Result<()> {
 /// Old row versions of `airlock_catalog.key_version` hold the wrapped bytes until their space is used again. They belong to
 /// the transaction that destroys them as long as that runs, so nothing can be wiped before its commit: that is for
 /// VACUUM and a scrub of the page afterwards, which the user is told.
-fn scrub_wrapped_keys() {
+pub(super) fn scrub_wrapped_keys() {
     notice(
         Error::new(Kind::State, "the page of the key's row still holds the wrapped bytes")
             .hint("Once this is committed: VACUUM FULL airlock_catalog.key_version."),

@@ -5,6 +5,7 @@ mod command;
 pub mod entropy;
 pub mod epochs;
 pub mod life;
+pub mod mask_life;
 pub mod memory;
 mod proof;
 pub mod ring;

@@ -1,7 +1,7 @@
 //! The rows of scopes and rules, and the statements that make and drop their views.
 
 use super::plan::{plain_type, Planned, Wanted};
-use crate::pg::keys::epochs;
+use crate::pg::keys::{epochs, mask_life};
 use crate::pg::readlog::materialiser::before_0_2;
 use crate::pg::sys::catalog;
 use crate::pg::sys::fingerprint;
@@ -34,9 +34,6 @@ pub struct LiveRule {
     mask_key_version: Option<i32>,
     since: TimestampWithTimeZone,
 }
-
-/// Version of the mask key that new rules pin.
-const MASK_KEY_VERSION: i32 = 1;
 
 /// 42704: there is no such scope.
 pub fn no_scope(subprocessor: &str, table: &str) -> Error {
@@ -206,7 +203,11 @@ fn insert(wanted: &Wanted, planned: &Planned) -> Result<(i32, Vec<i32>)> {
 fn insert_rule(scope: i32, ordinal: i32, column: &PlanColumn, planned: &Planned) -> Result<i32> {
     let old = planned.existing.as_ref().and_then(|old| old.rules.iter().find(|rule| rule.column == column.name));
     let same = old.filter(|rule| rule.mask == column.mask_json && rule.domain == column.domain);
-    let version = column.domain.as_ref().map(|_| same.and_then(|r| r.mask_key_version).unwrap_or(MASK_KEY_VERSION));
+    let version = match (&column.domain, same.and_then(|rule| rule.mask_key_version)) {
+        (None, _) => None,
+        (Some(_), None) => Some(mask_life::current(planned.subprocessor.id)?),
+        (Some(_), pinned) => pinned,
+    };
     let id = sql::first(
         "INSERT INTO airlock_catalog.rule
            (scope, ordinal, column_name, mask, plain_type, encrypted, domain, mask_key_version, result_type, since)
