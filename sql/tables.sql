@@ -119,7 +119,8 @@ CREATE TABLE airlock_catalog.rule (
   mask_key_version integer,
   result_type      text NOT NULL,
   since            timestamptz NOT NULL DEFAULT pg_catalog.now(),
-  until            timestamptz
+  until            timestamptz,
+  condition        text                   -- of one of two rules of a column: when it holds
 );
 CREATE INDEX rule_scope ON airlock_catalog.rule (scope);
 

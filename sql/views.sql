@@ -121,7 +121,7 @@ SELECT h.id, h.changed_at, h.login_role, h.acting_role, h.subprocessor, h.relati
 -- fields by recipient; reads are counted from settled records
 CREATE VIEW airlock.field_access AS
 SELECT s.name AS subprocessor, c.relation, r.column_name AS "column", CASE WHEN r.mask IS NULL THEN 'clear' ELSE 'masked' END AS exposure,
-       r.mask, r.encrypted, r.since, l.last_read, coalesce(l.reads, 0) AS reads
+       r.mask, r.encrypted, r.since, l.last_read, coalesce(l.reads, 0) AS reads, r.condition
   FROM airlock_catalog.rule r
   JOIN airlock_catalog.scope c ON c.id = r.scope AND c.dropped_at IS NULL
   JOIN airlock_catalog.subprocessor s ON s.id = c.subprocessor
@@ -140,7 +140,7 @@ CREATE VIEW airlock.masks AS SELECT m.* FROM airlock.mask_properties() m;
 -- which field was exposed to whom, how, from when to when; until NULL: it still is
 CREATE VIEW airlock.field_history AS
 SELECT s.name AS subprocessor, c.relation, r.column_name AS "column", CASE WHEN r.mask IS NULL THEN 'clear' ELSE 'masked' END AS exposure,
-       r.mask, r.encrypted, r.since, coalesce(r.until, c.dropped_at) AS until
+       r.mask, r.encrypted, r.since, coalesce(r.until, c.dropped_at) AS until, r.condition
   FROM airlock_catalog.rule r
   JOIN airlock_catalog.scope c ON c.id = r.scope
   JOIN airlock_catalog.subprocessor s ON s.id = c.subprocessor
@@ -153,7 +153,7 @@ SELECT f.subprocessor, f.relation, f.columns, f.since,
             THEN pg_catalog.format('SELECT airlock.drop_scope(%L, %L)', f.subprocessor, f.relation::text)
             ELSE pg_catalog.format('SELECT airlock.replace_scope(%L, %L, %L, row_filter => %L, subject => %L, purposes => %L)', f.subprocessor,
                    f.relation::text, c.definition OPERATOR(pg_catalog.-) f.columns, c.row_filter, c.subject, c.purposes) END AS statement
-  FROM (SELECT a.subprocessor, a.relation, pg_catalog.array_agg(a."column" ORDER BY a."column") AS columns, max(a.since) AS since
+  FROM (SELECT a.subprocessor, a.relation, pg_catalog.array_agg(DISTINCT a."column" ORDER BY a."column") AS columns, max(a.since) AS since
           FROM airlock.field_access a WHERE a.reads = 0 GROUP BY a.subprocessor, a.relation) f
   JOIN airlock_catalog.subprocessor s ON s.name = f.subprocessor
   JOIN airlock_catalog.scope c ON c.subprocessor = s.id AND c.relation = f.relation AND c.dropped_at IS NULL
@@ -191,7 +191,7 @@ CREATE FUNCTION airlock.processing_record() RETURNS jsonb
       'log_days', jsonb_build_object('records', s.log_days, 'values', s.values_days, 'subjects', s.subjects_days),
       'details', s.details, 'since', s.created_at,
       'fields', (SELECT jsonb_agg(jsonb_build_object('relation', f.relation::text, 'column', f."column", 'exposure', f.exposure, 'mask', f.mask,
-                   'encrypted', f.encrypted, 'since', f.since, 'last_read', f.last_read, 'reads', f.reads) ORDER BY f.relation::text, f."column")
+                   'where', f.condition, 'encrypted', f.encrypted, 'since', f.since, 'last_read', f.last_read, 'reads', f.reads) ORDER BY f.relation::text, f."column")
                    FROM airlock.field_access f WHERE f.subprocessor = s.name))) ORDER BY s.name), '[]'))
     FROM airlock_catalog.subprocessor s
 $record$;
@@ -201,12 +201,12 @@ CREATE FUNCTION airlock.processing_record_csv() RETURNS SETOF text
   STABLE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE sql AS $csv$
   WITH cells AS (
     SELECT 0 AS line, ARRAY['sub-processor', 'legal name', 'country', 'contract', 'purposes', 'valid until', 'state', 'relation', 'column', 'exposure', 'mask',
-                            'encrypted', 'since', 'last read', 'reads'] AS cell
+                            'encrypted', 'since', 'last read', 'reads', 'where'] AS cell
     UNION ALL
-    SELECT row_number() OVER (ORDER BY s.name, f.relation::text, f."column"),
+    SELECT row_number() OVER (ORDER BY s.name, f.relation::text, f."column", f.condition),
            ARRAY[s.name, s.legal_name, s.details ->> 'country', s.contract, array_to_string(s.purposes, '; '), to_char(s.valid_until, 'YYYY-MM-DD'), s.state,
                  f.relation::text, f."column", f.exposure, f.mask::text, f.encrypted::text,
-                 to_char(f.since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), to_char(f.last_read AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), f.reads::text]
+                 to_char(f.since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), to_char(f.last_read AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), f.reads::text, f.condition]
       FROM airlock_catalog.subprocessor s LEFT JOIN airlock.field_access f ON f.subprocessor = s.name
   )
   SELECT (SELECT string_agg('"' || replace(CASE WHEN c ~ '^[=+@\t\r-]' THEN '''' || c ELSE coalesce(c, '') END, '"', '""') || '"', ',' ORDER BY n)

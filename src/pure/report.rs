@@ -60,6 +60,8 @@ pub struct Field {
     pub column: String,
     /// The mask as it was given; `None` is clear.
     pub mask: Option<String>,
+    /// Of one of two rules of the column, when it holds.
+    pub condition: Option<String>,
     /// Whether the column is encrypted.
     pub encrypted: bool,
     /// Last day of reading.
@@ -199,8 +201,10 @@ fn matrix(out: &mut String, report: &Report) {
     fields.sort_unstable();
     fields.dedup();
     // by place, so that a page of many fields and recipients is written in one pass
-    let of: std::collections::HashMap<(&str, &str, &str), &Field> =
-        report.fields.iter().map(|f| ((f.relation.as_str(), f.column.as_str(), f.recipient.as_str()), f)).collect();
+    let mut of: std::collections::HashMap<(&str, &str, &str), Vec<&Field>> = std::collections::HashMap::new();
+    for field in &report.fields {
+        of.entry((field.relation.as_str(), field.column.as_str(), field.recipient.as_str())).or_default().push(field);
+    }
     let head: Vec<&str> = std::iter::once("Field").chain(names.iter().copied()).collect();
     let mut last = "";
     let rows = fields.iter().map(|(relation, column)| {
@@ -213,19 +217,23 @@ fn matrix(out: &mut String, report: &Report) {
         }
         let _ = write!(row, "<th scope=\"row\">{}</th>", escape(column));
         for name in &names {
-            row.push_str(&cell(of.get(&(*relation, *column, *name)).copied()));
+            row.push_str(&cell(of.get(&(*relation, *column, *name)).map_or(&[], Vec::as_slice)));
         }
         row
     });
     table(out, &head, rows, "No field is shared.");
 }
 
-fn cell(field: Option<&Field>) -> String {
-    let Some(field) = field else { return "<td class=\"none\">–</td>".to_string() };
-    let (class, shown) = match &field.mask {
-        None => ("clear", "clear".to_string()),
-        Some(mask) => ("masked", escape(mask)),
-    };
+/// What a recipient receives of a field: one rule, or two that share the column.
+fn cell(rules: &[&Field]) -> String {
+    let Some(field) = rules.first() else { return "<td class=\"none\">–</td>".to_string() };
+    // a field that is clear anywhere is told by that
+    let class = if rules.iter().any(|rule| rule.mask.is_none()) { "clear" } else { "masked" };
+    let shown = rules.iter().map(|rule| {
+        let shown = rule.mask.as_deref().map_or("clear".to_string(), escape);
+        rule.condition.as_ref().map_or(shown.clone(), |when| format!("{shown} where <code>{}</code>", escape(when)))
+    });
+    let shown = shown.collect::<Vec<_>>().join("; ");
     let encrypted = if field.encrypted { ", encrypted at rest" } else { "" };
     let read = match (&field.last_read, field.reads) {
         (Some(day), reads) => format!("{reads} reads, last {}", escape(day)),

@@ -14,6 +14,7 @@ mod protocol;
 
 mod audit;
 mod binding;
+mod conditional;
 mod contain;
 mod contract;
 mod crash;

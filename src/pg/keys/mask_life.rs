@@ -91,8 +91,8 @@ fn rotate(name: &str) -> Result<i32> {
                    AND r.until IS NULL AND r.mask_key_version IS NOT NULL";
     sql::run(
         &format!(
-            "INSERT INTO airlock_catalog.rule (scope, ordinal, column_name, mask, plain_type, encrypted, domain, mask_key_version, result_type, since, until)
-             SELECT r.scope, r.ordinal, r.column_name, r.mask, r.plain_type, r.encrypted, r.domain, r.mask_key_version, r.result_type, r.since, pg_catalog.now()
+            "INSERT INTO airlock_catalog.rule (scope, ordinal, column_name, mask, plain_type, encrypted, domain, mask_key_version, result_type, since, until, condition)
+             SELECT r.scope, r.ordinal, r.column_name, r.mask, r.plain_type, r.encrypted, r.domain, r.mask_key_version, r.result_type, r.since, pg_catalog.now(), r.condition
                FROM airlock_catalog.rule r WHERE EXISTS (SELECT {pinned})"
         ),
         &[arg(id)],

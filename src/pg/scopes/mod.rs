@@ -16,7 +16,7 @@ use crate::pg::sys::sql;
 use crate::pg::sys::{d, return_set, Args, Sql};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::{literal, shown};
-use crate::pure::scope::resolve::newly_exposed;
+use crate::pure::scope::resolve::{newly_exposed, Exposed};
 use crate::sql_function;
 use pgrx::pg_sys;
 use plan::{Planned, Wanted};
@@ -151,14 +151,13 @@ fn preview(wanted: &Wanted) -> Result<Vec<(&'static str, String)>> {
     let planned = plan::plan(wanted)?;
     let rendered = store::rehearse(wanted, &planned)?;
     let mut lines = Vec::new();
-    let before: Vec<(String, Option<serde_json::Value>)> = match &planned.existing {
-        Some(old) => old.rules.iter().map(|rule| (rule.column.clone(), rule.mask.clone())).collect(),
-        None => Vec::new(),
-    };
+    let rules = planned.existing.iter().flat_map(|old| &old.rules);
+    let before: Vec<Exposed> =
+        rules.map(|rule| (rule.column.clone(), rule.condition.clone(), rule.mask.clone())).collect();
     lines.extend(newly_exposed(&before, &planned.view).into_iter().map(|line| ("newly exposed", line)));
     let kept = |column: &str| planned.view.columns.iter().any(|c| c.name == column);
     lines.extend(
-        before.iter().filter(|(column, _)| !kept(column)).map(|(column, _)| ("no longer exposed", shown(column))),
+        before.iter().filter(|(column, _, _)| !kept(column)).map(|(column, _, _)| ("no longer exposed", shown(column))),
     );
     lines.extend(columns(&planned));
     lines.extend(planned.view.notes.iter().map(|note| ("note", note.clone())));
@@ -178,7 +177,8 @@ fn columns(planned: &Planned) -> Vec<(&'static str, String)> {
     let line = |c: &crate::pure::scope::resolve::PlanColumn| {
         let (sql_type, encrypted) = base(&c.name).unwrap_or_default();
         let from = if encrypted { format!("encrypted {sql_type}") } else { sql_type };
-        ("column", format!("{}: {} (of {from})", shown(&c.name), c.result_type))
+        let when = c.condition.as_ref().map_or(String::new(), |condition| format!(" where {}", condition.sql()));
+        ("column", format!("{}: {} (of {from}){when}", shown(&c.name), c.result_type))
     };
     planned.view.columns.iter().map(line).collect()
 }

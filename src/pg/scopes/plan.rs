@@ -5,7 +5,7 @@ use crate::pg::sys::catalog::{self, Relation};
 use crate::pg::sys::sql::{self, arg};
 use crate::pg::sys::{filter, role_name};
 use crate::pure::error::{Error, Kind, Result};
-use crate::pure::name::{ident, shown};
+use crate::pure::name::{ident, json_path, shown};
 use crate::pure::scope::joins::is_root;
 use crate::pure::scope::parse::parse;
 use crate::pure::scope::resolve::{resolve, Request, ViewPlan};
@@ -84,6 +84,7 @@ pub fn plan(wanted: &Wanted) -> Result<Planned> {
     let mut scope = parse(&wanted.rules, &shape)?;
     // jsonb keeps no order: the view's columns come in that of the table
     scope.rules.sort_by_key(|rule| shape.columns.iter().position(|c| c.name == rule.column));
+    conditions(&mut scope, relation.oid)?;
     let filter = wanted.row_filter.as_deref().map(|text| filter::analyse(relation.oid, text)).transpose()?;
     let existing = store::live(subprocessor.id, relation.oid)?;
     if let Some(live) = &existing {
@@ -106,6 +107,20 @@ pub fn plan(wanted: &Wanted) -> Result<Planned> {
     Ok(Planned { subprocessor, shape, scope, view, existing })
 }
 
+/// Reads the conditions of masks as row filters are read: the view gets PostgreSQL's own words for them.
+fn conditions(scope: &mut Scope, relation: pg_sys::Oid) -> Result<()> {
+    for rule in &mut scope.rules {
+        let path = json_path(&json_path("$", &rule.column), "when");
+        let Some(condition) = &mut rule.condition else { continue };
+        let read = filter::analyse(relation, &condition.text).map_err(|error| {
+            let message = format!("the condition is refused: {}", error.message);
+            Error { hint: error.hint, ..Error::scope(&path, message) }
+        })?;
+        (condition.text, condition.columns) = (read.sql, read.columns);
+    }
+    Ok(())
+}
+
 /// A column that was renamed with its table keeps its pseudonyms: the domain that it had by default, which is a name, goes on
 /// as it was. Not where foreign keys lead to another column: its domain is theirs.
 fn keep_domains(scope: &mut Scope, live: &Live, shape: &TableShape) {
@@ -115,7 +130,8 @@ fn keep_domains(scope: &mut Scope, live: &Live, shape: &TableShape) {
             old.column == rule.column && old.mask.as_ref().and_then(|m| m.get("mask")) == Some(&mask.name().into())
         };
         // a label that was given is taken back by leaving it out
-        let by_default = live.definition.get(&rule.column).is_some_and(|given| given.get("domain").is_none());
+        let given = live.definition.get(&rule.column);
+        let by_default = given.is_some_and(|given| given.get("domain").is_none() && given.get("when").is_none());
         if let Some(old) = live.rules.iter().find(same).filter(|_| by_default && mask.keyed()) {
             rule.domain.clone_from(&old.domain);
         }

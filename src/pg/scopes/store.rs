@@ -11,7 +11,7 @@ use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::{literal, qualified, shown};
 use crate::pure::scope::render::{render, revoke_columns, Ids, Rendered};
 use crate::pure::scope::resolve::{ExposedColumn, PlanColumn, ViewPlan};
-use crate::pure::scope::VIEW_OWNER;
+use crate::pure::scope::{Condition, VIEW_OWNER};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{pg_sys, JsonB};
 use serde_json::Value;
@@ -31,6 +31,8 @@ pub struct LiveRule {
     pub column: String,
     pub mask: Option<Value>,
     pub domain: Option<String>,
+    /// When it holds, as SQL; `None` for always.
+    pub condition: Option<String>,
     mask_key_version: Option<i32>,
     since: TimestampWithTimeZone,
 }
@@ -52,9 +54,13 @@ pub fn live(subprocessor: i32, relation: pg_sys::Oid) -> Result<Option<Live>> {
         },
     )?;
     let Some(mut scope) = found else { return Ok(None) };
+    // 0.1.0's table has no such column
+    let condition = if before_0_2() { "NULL::pg_catalog.text" } else { "r.condition" };
     scope.rules = sql::rows(
-        "SELECT r.column_name, r.mask, r.domain, r.mask_key_version, r.since FROM airlock_catalog.rule r
-          WHERE r.scope = $1 AND r.until IS NULL ORDER BY r.ordinal",
+        &format!(
+            "SELECT r.column_name, r.mask, r.domain, r.mask_key_version, r.since, {condition} FROM airlock_catalog.rule r
+              WHERE r.scope = $1 AND r.until IS NULL ORDER BY r.ordinal"
+        ),
         &[arg(scope.id)],
         |row| {
             Ok(LiveRule {
@@ -63,6 +69,7 @@ pub fn live(subprocessor: i32, relation: pg_sys::Oid) -> Result<Option<Live>> {
                 domain: row.get(3)?,
                 mask_key_version: row.get(4)?,
                 since: row.need(5)?,
+                condition: row.get(6)?,
             })
         },
     )?;
@@ -97,6 +104,10 @@ pub fn exposed(subprocessor: i32, but: pg_sys::Oid) -> Result<Vec<ExposedColumn>
 
 /// The mask as `pure` wants it: with what the rule said about joins.
 fn exposure(mask: Option<Value>, definition: &Value) -> String {
+    if definition.get("when").is_some() {
+        // shown in two ways, it joins with nothing
+        return Value::Null.to_string();
+    }
     let Some(mut mask) = mask else { return "clear".to_string() };
     if let (Some(members), Some(allowed)) = (mask.as_object_mut(), definition.get("allow_broken_join")) {
         members.insert("allow_broken_join".to_string(), allowed.clone());
@@ -167,9 +178,10 @@ fn execute(rendered: &Rendered) -> Result<()> {
 
 /// Inserts the scope and its rules; gives their numbers.
 fn insert(wanted: &Wanted, planned: &Planned) -> Result<(i32, Vec<i32>)> {
-    if before_0_2() && planned.view.columns.iter().any(|column| !column.subject.is_empty()) {
-        return Err(Error::new(Kind::Unsupported, "the objects of the extension know no mask per subject yet")
-            .hint("ALTER EXTENSION pg_airlock UPDATE"));
+    let newer = |column: &PlanColumn| !column.subject.is_empty() || column.condition.is_some();
+    if before_0_2() && planned.view.columns.iter().any(newer) {
+        let message = "the objects of the extension know no conditional masks and none per subject yet";
+        return Err(Error::new(Kind::Unsupported, message).hint("ALTER EXTENSION pg_airlock UPDATE"));
     }
     let id = sql::first(
         "INSERT INTO airlock_catalog.scope (subprocessor, relation, definition, row_filter, subject, purposes)
@@ -201,8 +213,12 @@ fn insert(wanted: &Wanted, planned: &Planned) -> Result<(i32, Vec<i32>)> {
 /// A new row for every rule. One that says the same as the rule it replaces keeps its `since`, the date since when the
 /// column is exposed so, and the mask key version, so pseudonyms stay.
 fn insert_rule(scope: i32, ordinal: i32, column: &PlanColumn, planned: &Planned) -> Result<i32> {
-    let old = planned.existing.as_ref().and_then(|old| old.rules.iter().find(|rule| rule.column == column.name));
-    let same = old.filter(|rule| rule.mask == column.mask_json && rule.domain == column.domain);
+    let condition = column.condition.as_ref().map(Condition::sql);
+    let is_same = |rule: &&LiveRule| {
+        (&rule.column, &rule.condition) == (&column.name, &condition)
+            && (&rule.mask, &rule.domain) == (&column.mask_json, &column.domain)
+    };
+    let same = planned.existing.as_ref().and_then(|old| old.rules.iter().find(is_same));
     let version = match (&column.domain, same.and_then(|rule| rule.mask_key_version)) {
         (None, _) => None,
         (Some(_), None) => Some(mask_life::current(planned.subprocessor.id)?),
@@ -226,7 +242,12 @@ fn insert_rule(scope: i32, ordinal: i32, column: &PlanColumn, planned: &Planned)
         ],
         |row| row.need::<i32>(1),
     )?;
-    id.ok_or_else(|| Error::new(Kind::Corrupt, "a rule was not stored"))
+    let id = id.ok_or_else(|| Error::new(Kind::Corrupt, "a rule was not stored"))?;
+    if condition.is_some() {
+        // apart, for 0.1.0's table has no such column
+        sql::run("UPDATE airlock_catalog.rule SET condition = $2 WHERE id = $1", &[arg(id), arg(condition)])?;
+    }
+    Ok(id)
 }
 
 /// Ends a scope: its rows get their end and stay as history, its views go.

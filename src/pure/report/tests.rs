@@ -53,6 +53,23 @@ fn the_matrix_has_a_cell_for_each_field_and_recipient() {
 }
 
 #[test]
+fn a_conditional_field_says_when() {
+    let rule = |mask: Option<&str>, when: &str| Field {
+        recipient: "acme".into(),
+        relation: "public.customers".into(),
+        column: "email".into(),
+        mask: mask.map(Into::into),
+        condition: Some(when.into()),
+        ..Field::default()
+    };
+    let fields = vec![rule(Some("email"), "(a < b) IS NOT TRUE"), rule(None, "a < b")];
+    let page = html(&Report { fields, ..report() });
+    balanced(&page);
+    let cell = "<td class=\"clear\">email where <code>(a &lt; b) IS NOT TRUE</code>; clear where <code>a &lt; b</code>";
+    assert!(page.contains(cell), "{page}");
+}
+
+#[test]
 fn an_empty_page_says_so() {
     let page = html(&Report { log: (true, "the log is empty".into()), ..Report::default() });
     balanced(&page);

@@ -124,7 +124,7 @@ impl End {
         End {
             mask: rule.exposure.mask_json(),
             domain: rule_domain(table, rule),
-            lossy: is_lossy(&rule.exposure),
+            lossy: is_lossy(rule),
             allow_broken_join: rule.allow_broken_join,
         }
     }
@@ -146,7 +146,7 @@ impl End {
             members.remove("null_as");
             end.mask = Some(Value::Object(members));
         } else if json != "clear" {
-            end.mask = Some(Value::Null);
+            (end.mask, end.lossy) = (Some(Value::Null), true);
         }
         end
     }
@@ -170,9 +170,10 @@ pub(super) fn rule_domain(table: &TableShape, rule: &Rule) -> Option<String> {
     rule.exposure.keyed().then(domain)
 }
 
-/// Whether different values can come out equal, by the mask's declaration.
-pub(super) fn is_lossy(exposure: &Exposure) -> bool {
-    match exposure {
+/// Whether different values can come out equal, by the mask's declaration; under a condition two masks may meet.
+pub(super) fn is_lossy(rule: &Rule) -> bool {
+    match &rule.exposure {
+        _ if rule.condition.is_some() => true,
         Exposure::Clear => false,
         Exposure::Masked(mask) => match mask.properties().uniqueness {
             Uniqueness::Exact | Uniqueness::Practical | Uniqueness::Formed => false,

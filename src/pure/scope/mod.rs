@@ -3,6 +3,7 @@
 //! [`parse`] turns JSON into a [`Scope`], [`resolve`] holds it against the table's [`TableShape`] and gives a
 //! [`resolve::ViewPlan`], [`render`] writes the plan as SQL.
 
+mod conditional;
 pub mod joins;
 pub mod parse;
 pub mod render;
@@ -38,6 +39,30 @@ pub struct Rule {
     pub allow_duplicates: bool,
     /// The controller accepts that a foreign key does not join in the sub-processor's views.
     pub allow_broken_join: bool,
+    /// Set where the rule is one of two that share a column.
+    pub condition: Option<Condition>,
+}
+
+/// When one of two rules of a column holds: the first where the condition is true, the other one elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// A boolean expression over the table's columns: as it was given, and once it is analysed in PostgreSQL's own form.
+    pub text: String,
+    /// The columns that it reads; none before it is analysed.
+    pub columns: Vec<String>,
+    /// Whether this is the rule for rows where it is false or unknown.
+    pub otherwise: bool,
+}
+
+impl Condition {
+    /// When the rule holds, as SQL.
+    pub fn sql(&self) -> String {
+        if self.otherwise {
+            format!("({}) IS NOT TRUE", self.text)
+        } else {
+            self.text.clone()
+        }
+    }
 }
 
 /// Clear or masked. A third way would be absent, which is a column without a rule.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Column, Exposure, Rule, Scope, TableShape};
+use super::{conditional, Column, Exposure, Rule, Scope, TableShape};
 use crate::pure::error::{Error, Result};
 use crate::pure::mask::Mask;
 use crate::pure::name::{json_path, shown};
@@ -26,32 +26,59 @@ pub fn parse(json: &Value, table: &TableShape) -> Result<Scope> {
     if members.is_empty() {
         return Err(Error::scope("$", "a scope without a rule would expose nothing").hint(FORM));
     }
-    let rules = members.iter().map(|(name, definition)| rule(name, definition, table)).collect::<Result<_>>()?;
-    Ok(Scope { rules })
+    let rules: Vec<Vec<Rule>> =
+        members.iter().map(|(name, definition)| rules(name, definition, table)).collect::<Result<_>>()?;
+    Ok(Scope { rules: rules.concat() })
 }
 
 /// How a definition looks.
 const FORM: &str = r#"write {"id": "clear", "email": {"mask": "pseudonym"}}"#;
 
-/// One member of the definition.
-fn rule(name: &str, definition: &Value, table: &TableShape) -> Result<Rule> {
+/// One member of the definition: a rule, or the two of a conditional one.
+fn rules(name: &str, definition: &Value, table: &TableShape) -> Result<Vec<Rule>> {
     let path = json_path("$", name);
     let column = table.column(name).ok_or_else(|| unknown_column(name, &path, table))?;
+    if let Value::Object(members) = definition {
+        if members.contains_key("when") {
+            return conditional::rules(column, members, &path);
+        }
+        return Ok(vec![masked(column, members, &path)?]);
+    }
+    let exposure = clear(column, definition, &path)?;
+    Ok(vec![Rule {
+        column: name.to_string(),
+        exposure,
+        null_as: None,
+        domain: None,
+        allow_duplicates: false,
+        allow_broken_join: false,
+        condition: None,
+    }])
+}
+
+/// `"clear"`, and nothing else that is no object.
+fn clear(column: &Column, definition: &Value, path: &str) -> Result<Exposure> {
     match definition {
-        Value::String(word) if word == "clear" => Ok(Rule {
-            column: name.to_string(),
-            exposure: Exposure::Clear,
-            null_as: None,
-            domain: None,
-            allow_duplicates: false,
-            allow_broken_join: false,
-        }),
-        Value::String(word) => Err(Error::scope(&path, format!("{} is no exposure", shown(word)))
+        Value::String(word) if word == "clear" => Ok(Exposure::Clear),
+        Value::String(word) => Err(Error::scope(path, format!("{} is no exposure", shown(word)))
             .hint(format!("write \"clear\" or {}", mask_form(word)))),
-        Value::Object(members) => masked(column, members, &path),
-        _ => Err(Error::scope(&path, format!("the rule of column {} must be \"clear\" or a mask", shown(name)))
+        _ => Err(Error::scope(path, format!("the rule of column {} must be \"clear\" or a mask", shown(&column.name)))
             .hint(format!("write \"clear\" or {}", mask_form("redact")))),
     }
+}
+
+/// What one branch of a conditional rule shows, with the domain of its mask. What belongs to the column stands outside.
+pub(super) fn branch(column: &Column, definition: &Value, path: &str) -> Result<(Exposure, Option<String>)> {
+    let Value::Object(members) = definition else { return Ok((clear(column, definition, path)?, None)) };
+    if let Some(outside) = members
+        .keys()
+        .find(|name| ["when", "null_as", "allow_duplicates", "allow_broken_join"].contains(&name.as_str()))
+    {
+        return Err(Error::scope(&json_path(path, outside), format!("{} is of the whole rule", shown(outside)))
+            .hint("write it beside \"when\", \"then\" and \"else\""));
+    }
+    let rule = masked(column, members, path)?;
+    Ok((rule.exposure, rule.domain))
 }
 
 /// `{"mask": "NAME"}`, with a known name.
@@ -66,10 +93,6 @@ fn masked(column: &Column, members: &Map<String, Value>, path: &str) -> Result<R
     let name = match members.get("mask") {
         Some(Value::String(name)) => name.as_str(),
         Some(_) => return Err(wrong_type(&json_path(path, "mask"), "the name of a mask, as a string")),
-        None if members.contains_key("when") => {
-            return Err(Error::scope(path, "conditional masks are reserved for a later version")
-                .hint("put the condition into row_filter"))
-        }
         None => return Err(Error::scope(path, "the rule names no mask").hint(format!("write {}", mask_form("redact")))),
     };
     if name == "clear" {
@@ -83,14 +106,22 @@ fn masked(column: &Column, members: &Map<String, Value>, path: &str) -> Result<R
             .hint("leave it out: a domain joins columns under a keyed mask"));
     }
     let null_as = optional(members, "null_as", path, |value, at| null_as(value, at, column, &mask))?;
+    let (allow_duplicates, allow_broken_join) = rule_flags(members, path)?;
     Ok(Rule {
         column: column.name.clone(),
         null_as,
         domain,
-        allow_duplicates: optional(members, "allow_duplicates", path, boolean)?.unwrap_or(false),
-        allow_broken_join: optional(members, "allow_broken_join", path, boolean)?.unwrap_or(false),
+        allow_duplicates,
+        allow_broken_join,
         exposure: Exposure::Masked(mask),
+        condition: None,
     })
+}
+
+/// What the controller accepts: duplicates, a broken join.
+pub(super) fn rule_flags(members: &Map<String, Value>, path: &str) -> Result<(bool, bool)> {
+    let flag = |name| Ok(optional(members, name, path, boolean)?.unwrap_or(false));
+    Ok((flag("allow_duplicates")?, flag("allow_broken_join")?))
 }
 
 /// The mask with its arguments, for the type of the column.
@@ -121,7 +152,7 @@ fn mask(column: &Column, name: &str, members: &Map<String, Value>, path: &str) -
 }
 
 /// Reads a member if it is there.
-fn optional<T>(
+pub(super) fn optional<T>(
     members: &Map<String, Value>,
     member: &str,
     path: &str,
@@ -144,7 +175,7 @@ fn domain(value: &Value, path: &str) -> Result<String> {
 }
 
 /// `null_as` obeys the rules of mask `constant` on the type of the view's column.
-fn null_as(value: &Value, path: &str, column: &Column, mask: &Mask) -> Result<String> {
+pub(super) fn null_as(value: &Value, path: &str, column: &Column, mask: &Mask) -> Result<String> {
     let Some(plain) = column.plain else {
         // only nullify gets here; PostgreSQL checks the value when the view is made
         return value.as_str().map(String::from).ok_or_else(|| wrong_type(path, "a value as a string"));
@@ -161,12 +192,12 @@ fn null_as(value: &Value, path: &str, column: &Column, mask: &Mask) -> Result<St
     }
 }
 
-fn wrong_type(path: &str, wanted: &str) -> Error {
+pub(super) fn wrong_type(path: &str, wanted: &str) -> Error {
     Error::scope(path, "value of the wrong type").hint(format!("write {wanted}"))
 }
 
 /// PostgreSQL's text has no NUL: an argument with one could not be written into the view.
-fn no_nul(members: &Map<String, Value>, path: &str) -> Result<()> {
+pub(super) fn no_nul(members: &Map<String, Value>, path: &str) -> Result<()> {
     for (member, value) in members {
         if value.as_str().is_some_and(|text| text.contains('\0')) {
             return Err(Error::scope(&json_path(path, member), "text must not hold a NUL character")
@@ -255,7 +286,7 @@ mod tests {
         assert_eq!(path(json!({"email": {"mask": "clear"}})), "$.email.mask");
         assert_eq!(path(json!({"email": {"mask": "partial", "right": "4"}})), "$.email.right");
         assert_eq!(path(json!({"email": {"mask": "partial", "right": 4, "rihgt": 4}})), "$.email.rihgt");
-        assert_eq!(path(json!({"email": {"when": "x", "then": "clear"}})), "$.email");
+        assert_eq!(path(json!({"email": {"when": "x"}})), "$.email");
         assert_eq!(path(json!({"spot": {"mask": "redact"}})), "$.spot.mask");
         assert_eq!(path(json!({"spot": {"mask": "constant", "value": "x"}})), "$.spot.mask");
         assert_eq!(path(json!({"email": {"mask": "redact", "domain": "x"}})), "$.email.domain");

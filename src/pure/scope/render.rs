@@ -49,7 +49,12 @@ pub fn render(plan: &ViewPlan, ids: &Ids<'_>, role: &str) -> Result<Rendered> {
     let outer = qualified(&plan.view_schema, &plan.view_name);
 
     let mut read: Vec<&String> = plan.columns.iter().filter(|c| c.expression.reads_column()).map(|c| &c.name).collect();
-    for name in plan.columns.iter().flat_map(|c| c.bound.iter().chain(&c.subject)) {
+    // two rules may read one column
+    read.dedup();
+    let conditions =
+        |c: &PlanColumn| c.condition.iter().flat_map(|condition| condition.columns.clone()).collect::<Vec<_>>();
+    let decided: Vec<String> = plan.columns.iter().flat_map(conditions).collect();
+    for name in plan.columns.iter().flat_map(|c| c.bound.iter().chain(&c.subject)).chain(&decided) {
         if !read.contains(&name) {
             read.push(name);
         }
@@ -61,8 +66,10 @@ pub fn render(plan: &ViewPlan, ids: &Ids<'_>, role: &str) -> Result<Rendered> {
     let gate = format!("airlock.gate({}){filter}", ids.scope_id);
 
     let mut shown = Vec::with_capacity(plan.columns.len());
-    for (column, rule) in plan.columns.iter().zip(ids.rule_ids) {
-        shown.push(format!("{} AS {}", expression(column, *rule)?, ident(&column.name)));
+    let mut rules = plan.columns.iter().zip(ids.rule_ids).peekable();
+    while let Some((column, rule)) = rules.next() {
+        let otherwise = rules.next_if(|(next, _)| next.condition.as_ref().is_some_and(|condition| condition.otherwise));
+        shown.push(format!("{} AS {}", expression((column, *rule), otherwise)?, ident(&column.name)));
     }
     let shown = shown.join(",\n       ");
 
@@ -103,8 +110,24 @@ fn list(columns: &[String]) -> String {
     columns.iter().map(|name| ident(name)).collect::<Vec<_>>().join(", ")
 }
 
-/// The expression of one column of the outer view.
-fn expression(column: &PlanColumn, rule: i32) -> Result<String> {
+/// The expression of one column of the outer view; of a conditional one, a CASE of its two rules.
+fn expression((column, rule): (&PlanColumn, i32), otherwise: Option<(&PlanColumn, &i32)>) -> Result<String> {
+    let shown = match (&column.condition, otherwise) {
+        (Some(condition), Some((other, other_rule))) => {
+            let (then, other) = (value(column, rule)?, value(other, *other_rule)?);
+            format!("CASE WHEN {} THEN {then} ELSE {other} END", condition.text)
+        }
+        (None, None) => value(column, rule)?,
+        _ => return Err(Error::new(Kind::Corrupt, "a conditional column must have two rules")),
+    };
+    Ok(match &column.null_as {
+        None => shown,
+        Some(text) => format!("COALESCE({shown}, {}::{})", literal(text), type_name(&column.result_type)),
+    })
+}
+
+/// What one rule makes of its column.
+fn value(column: &PlanColumn, rule: i32) -> Result<String> {
     let name = ident(&column.name);
     let result = type_name(&column.result_type);
     let shown = match &column.expression {
@@ -124,10 +147,7 @@ fn expression(column: &PlanColumn, rule: i32) -> Result<String> {
             }
         }
     };
-    Ok(match &column.null_as {
-        None => shown,
-        Some(text) => format!("COALESCE({shown}, {}::{result})", literal(text)),
-    })
+    Ok(if column.cast { format!("{shown}::{result}") } else { shown })
 }
 
 fn cast_to(value: String, cast: Option<PlainType>) -> String {
@@ -222,6 +242,8 @@ mod tests {
             bound: vec![],
             subject: vec![],
             null_as: None,
+            condition: None,
+            cast: false,
         }
     }
 
@@ -238,6 +260,10 @@ mod tests {
             row_filter: None,
             notes: vec![],
         }
+    }
+
+    fn shown(column: &PlanColumn) -> String {
+        expression((column, 7), None).unwrap()
     }
 
     #[test]
@@ -258,7 +284,7 @@ mod tests {
             (ColumnExpr::Disclose { cast: None }, "text", "airlock.disclose(7, \"c\")"),
             (ColumnExpr::Disclose { cast: None }, "date", "airlock.disclose(7, \"c\", NULL::pg_catalog.date)"),
         ] {
-            assert_eq!(expression(&column(expr, result), 7).unwrap(), wanted);
+            assert_eq!(shown(&column(expr, result)), wanted);
         }
     }
 
@@ -267,7 +293,7 @@ mod tests {
         let mut bound = column(ColumnExpr::Disclose { cast: None }, "text");
         bound.bound = vec!["id".into(), "a\"b".into()];
         let sql = "airlock.disclose(7, \"c\", NULL::pg_catalog.text, \"id\", \"a\"\"b\")";
-        assert_eq!(expression(&bound, 7).unwrap(), sql);
+        assert_eq!(shown(&bound), sql);
         let inner = render(&plan(vec![bound]), &Ids { scope_id: 3, rule_ids: &[7] }, "r").unwrap().inner_sql;
         assert!(inner.contains("SELECT \"c\", \"id\", \"a\"\"b\"\n"), "{inner}");
     }
@@ -276,10 +302,10 @@ mod tests {
     fn the_subject_comes_last() {
         let mut sticky = column(ColumnExpr::Disclose { cast: None }, "date");
         sticky.subject = vec!["id".into()];
-        assert_eq!(expression(&sticky, 7).unwrap(), "airlock.disclose(7, \"c\", NULL::pg_catalog.date, \"id\")");
+        assert_eq!(shown(&sticky), "airlock.disclose(7, \"c\", NULL::pg_catalog.date, \"id\")");
         sticky.bound = vec!["tenant".into(), "id".into()];
         let sql = "airlock.disclose(7, \"c\", NULL::pg_catalog.date, \"tenant\", \"id\", \"id\")";
-        assert_eq!(expression(&sticky, 7).unwrap(), sql);
+        assert_eq!(shown(&sticky), sql);
         let inner = render(&plan(vec![sticky]), &Ids { scope_id: 3, rule_ids: &[7] }, "r").unwrap().inner_sql;
         assert!(inner.contains("SELECT \"c\", \"tenant\", \"id\"\n"), "{inner}");
     }
@@ -288,7 +314,7 @@ mod tests {
     fn null_as_is_typed() {
         let mut c = column(ColumnExpr::Column, "bigint");
         c.null_as = Some("-1".into());
-        assert_eq!(expression(&c, 1).unwrap(), "COALESCE(\"c\", '-1'::bigint)");
+        assert_eq!(shown(&c), "COALESCE(\"c\", '-1'::bigint)");
     }
 
     #[test]

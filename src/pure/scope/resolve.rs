@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::joins::{self, is_lossy, rule_domain};
-use super::{Column, Exposure, Rule, Scope, TableShape, INNER_SCHEMA};
+use super::{conditional, Column, Condition, Exposure, Rule, Scope, TableShape, INNER_SCHEMA};
 use crate::pure::error::{Error, Result};
 use crate::pure::mask::Mask;
 use crate::pure::name::{check_expression, check_identifier, json_path, shown};
@@ -98,6 +98,10 @@ pub struct PlanColumn {
     pub subject: Vec<String>,
     /// Shown instead of NULL.
     pub null_as: Option<String>,
+    /// Set where this is one of two rules of the column; the other one is beside it.
+    pub condition: Option<Condition>,
+    /// What is shown is cast to the type that both have.
+    pub cast: bool,
 }
 
 /// The expression of a view column, before it becomes SQL.
@@ -141,7 +145,9 @@ const RESERVED_SCHEMAS: [&str; 5] = ["pg_catalog", "information_schema", "airloc
 /// subject, names PostgreSQL would cut, system schemas.
 pub fn resolve(r: &Request<'_>) -> Result<ViewPlan> {
     check_place(r)?;
-    let filter = check_filter(r)?;
+    if let Some(filter) = r.row_filter {
+        check_filter(r.table, filter, r.filter_columns, "row_filter")?;
+    }
     check_subject(r)?;
     if r.scope.rules.is_empty() {
         return Err(Error::scope("$", "a scope without a rule would expose nothing")
@@ -152,18 +158,23 @@ pub fn resolve(r: &Request<'_>) -> Result<ViewPlan> {
     for rule in &r.scope.rules {
         let path = json_path("$", &rule.column);
         let column = r.table.column(&rule.column).ok_or_else(|| missing(&path, &rule.column, r.table))?;
-        if !seen.insert(rule.column.as_str()) {
+        let otherwise = rule.condition.as_ref().is_some_and(|condition| condition.otherwise);
+        if !seen.insert(rule.column.as_str()) && !otherwise {
             return Err(Error::scope(&path, format!("column {} has two rules", shown(&rule.column)))
                 .hint("two exposures of one column can add up to its value: keep one"));
         }
         check_uniqueness(r.table, rule, &path)?;
         check_per_subject(r, rule, &path)?;
+        if let Some(condition) = &rule.condition {
+            check_filter(r.table, &condition.text, &condition.columns, &json_path(&path, "when"))?;
+        }
         let planned = plan_column(r, column, rule);
         if column.computed && planned.expression.reads_column() {
             return Err(computed(&path, &rule.column));
         }
         columns.push(planned);
     }
+    conditional::one_type(&mut columns, |name| r.table.column(name)?.plain.map(PlainType::sql_name))?;
     joins::check(r)?;
     Ok(ViewPlan {
         subprocessor: r.subprocessor.to_string(),
@@ -174,7 +185,7 @@ pub fn resolve(r: &Request<'_>) -> Result<ViewPlan> {
         granted: granted(r, &columns),
         notes: notes(r, &columns),
         columns,
-        row_filter: filter.map(String::from),
+        row_filter: r.row_filter.map(String::from),
         subject_domains: joins::subject_domains(r.table, r.subject),
     })
 }
@@ -199,23 +210,21 @@ fn check_place(r: &Request<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The filter, if there is one; its columns exist and are not encrypted.
-fn check_filter<'a>(r: &Request<'a>) -> Result<Option<&'a str>> {
-    let Some(filter) = r.row_filter else { return Ok(None) };
-    check_expression(filter).map_err(|why| {
-        Error::scope("row_filter", format!("the row filter {why}")).hint("write one boolean expression")
-    })?;
-    for name in r.filter_columns {
-        let column = r.table.column(name).ok_or_else(|| missing("row_filter", name, r.table))?;
+/// A filter or condition: its columns exist and are not encrypted.
+fn check_filter(table: &TableShape, filter: &str, columns: &[String], path: &str) -> Result<()> {
+    check_expression(filter)
+        .map_err(|why| Error::scope(path, format!("the expression {why}")).hint("write one boolean expression"))?;
+    for name in columns {
+        let column = table.column(name).ok_or_else(|| missing(path, name, table))?;
         if column.computed {
-            return Err(computed("row_filter", name));
+            return Err(computed(path, name));
         }
         if column.encrypted.is_some() {
-            return Err(Error::scope("row_filter", format!("column {} is encrypted", shown(name)))
-                .hint("filter on a column that is not encrypted, such as a flag kept next to it"));
+            return Err(Error::scope(path, format!("column {} is encrypted", shown(name)))
+                .hint("use a column that is not encrypted, such as a flag kept next to it"));
         }
     }
-    Ok(Some(filter))
+    Ok(())
 }
 
 /// PostgreSQL puts the expression of a virtual column below both views, where it runs on rows that the filter hides: its
@@ -275,14 +284,14 @@ fn missing(path: &str, name: &str, table: &TableShape) -> Error {
 
 /// A primary key stays a key, unless the rule says otherwise.
 fn check_uniqueness(table: &TableShape, rule: &Rule, path: &str) -> Result<()> {
-    if rule.allow_duplicates || !table.primary_key.contains(&rule.column) || !is_lossy(&rule.exposure) {
+    if rule.allow_duplicates || !table.primary_key.contains(&rule.column) || !is_lossy(rule) {
         return Ok(());
     }
-    let message = format!(
-        "mask \"{}\" can give two rows the same value of primary key column {}",
-        rule.exposure.label(),
-        shown(&rule.column)
-    );
+    let what = match rule.condition {
+        Some(_) => "a condition".to_owned(),
+        None => format!("mask \"{}\"", rule.exposure.label()),
+    };
+    let message = format!("{what} can give two rows the same value of primary key column {}", shown(&rule.column));
     Err(Error::scope(path, message).hint(
         "use \"clear\" or {\"mask\": \"pseudonym\"}, or add \"allow_duplicates\": true to the rule, or leave the column out",
     ))
@@ -315,6 +324,8 @@ fn plan_column(r: &Request<'_>, column: &Column, rule: &Rule) -> PlanColumn {
         bound: column.encrypted.as_ref().filter(|_| needs_disclose).map_or_else(Vec::new, |e| e.bind.clone()),
         subject: if per_subject(rule) { subject(r) } else { Vec::new() },
         null_as: rule.null_as.clone(),
+        condition: rule.condition.clone(),
+        cast: false,
     }
 }
 
@@ -344,6 +355,8 @@ fn granted(r: &Request<'_>, columns: &[PlanColumn]) -> Vec<String> {
     let read = columns.iter().filter(|c| c.expression.reads_column()).map(|c| &c.name);
     let filter = r.filter_columns.iter().filter(|_| r.row_filter.is_some());
     let bound = columns.iter().flat_map(|c| &c.bound);
+    let conditions = columns.iter().filter_map(|c| c.condition.as_ref()).flat_map(|condition| &condition.columns);
+    let bound = bound.chain(conditions);
     let mut names: BTreeSet<&String> = read.chain(bound).chain(filter).chain(r.subject).collect();
     if names.is_empty() {
         // nothing but constants: PostgreSQL still wants a right on one column before it counts rows
@@ -357,7 +370,7 @@ fn notes(r: &Request<'_>, columns: &[PlanColumn]) -> Vec<String> {
     let mut notes = Vec::new();
     for (rule, plan) in r.scope.rules.iter().zip(columns) {
         let name = shown(&rule.column);
-        let lossy = is_lossy(&rule.exposure);
+        let lossy = is_lossy(rule);
         if lossy && r.table.primary_key.contains(&rule.column) {
             notes.push(format!("{name}: the primary key may have duplicates in the view"));
         } else if lossy && r.table.unique.iter().any(|key| key.contains(&rule.column)) {
@@ -367,6 +380,13 @@ fn notes(r: &Request<'_>, columns: &[PlanColumn]) -> Vec<String> {
         let nullable = r.table.column(&rule.column).is_some_and(|c| !c.not_null);
         if masked && nullable && rule.null_as.is_none() {
             notes.push(format!("{name}: NULL stays NULL and tells that there is no value; null_as hides it"));
+        }
+        if let Some(condition) = &rule.condition {
+            notes.push(format!(
+                "{name}: {} where {}; the condition can be read by the sub-processor",
+                rule.exposure.label(),
+                condition.sql()
+            ));
         }
         if rule.allow_broken_join {
             notes.push(format!("{name}: a foreign key may not join in the views"));
@@ -378,23 +398,28 @@ fn notes(r: &Request<'_>, columns: &[PlanColumn]) -> Vec<String> {
     notes
 }
 
-/// What `new` shows that `old` did not, a line per column: a new column, or one whose exposure changed in any way.
-/// `old` has a pair per column, the second member being [`PlanColumn::mask_json`]; it is empty for a new scope.
-/// Columns that are not read (`nullify`, `constant`) expose nothing.
-pub fn newly_exposed(old: &[(String, Option<Value>)], new: &ViewPlan) -> Vec<String> {
+/// How a column was or is exposed: its name, when, and [`PlanColumn::mask_json`].
+pub type Exposed = (String, Option<String>, Option<Value>);
+
+/// What `new` shows that `old` did not, a line per rule: a new column, or one whose exposure changed in any way. `old` is
+/// empty for a new scope. Columns that are not read (`nullify`, `constant`) expose nothing.
+pub fn newly_exposed(old: &[Exposed], new: &ViewPlan) -> Vec<String> {
     let text = |mask: &Option<Value>| mask.as_ref().map_or("clear".to_string(), Value::to_string);
+    let when = |condition: &Option<String>| condition.as_ref().map_or(String::new(), |sql| format!(" where {sql}"));
     let mut lines = Vec::new();
     for column in new.columns.iter().filter(|c| c.expression.reads_column()) {
-        let before = old.iter().find(|(name, _)| *name == column.name).map(|(_, mask)| mask);
-        if before == Some(&column.mask_json) {
+        let condition = column.condition.as_ref().map(Condition::sql);
+        let before: Vec<&Exposed> = old.iter().filter(|(name, _, _)| *name == column.name).collect();
+        if before.iter().any(|(_, when, mask)| (when, mask) == (&condition, &column.mask_json)) {
             continue;
         }
-        let mut line = format!("{}: {}", shown(&column.name), text(&column.mask_json));
+        let mut line = format!("{}: {}{}", shown(&column.name), text(&column.mask_json), when(&condition));
         if column.encrypted && column.mask_json.is_none() {
             line.push_str(", decrypted");
         }
-        if let Some(mask) = before {
-            line.push_str(&format!(", was {}", text(mask)));
+        if !before.is_empty() {
+            let was: Vec<String> = before.iter().map(|(_, at, mask)| text(mask) + &when(at)).collect();
+            line.push_str(&format!(", was {}", was.join(" or ")));
         }
         lines.push(line);
     }

@@ -284,7 +284,7 @@ fn what_is_newly_exposed_is_listed() {
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[0], "\"ssn\": clear, decrypted");
     assert_eq!(lines[2], "\"fare\": clear");
-    let old: Vec<_> = p.columns.iter().map(|c| (c.name.clone(), c.mask_json.clone())).collect();
+    let old: Vec<_> = p.columns.iter().map(|c| (c.name.clone(), None, c.mask_json.clone())).collect();
     assert!(newly_exposed(&old, &p).is_empty());
     let weaker = plan(json!({"login": "clear", "born": "clear"}));
     let lines = newly_exposed(&old, &weaker);
