@@ -12,6 +12,7 @@ mod apply;
 mod args;
 pub mod calendar;
 pub mod clamp;
+pub mod fake;
 pub mod ff1;
 pub mod format;
 pub mod json;
