@@ -96,6 +96,7 @@ fn masks() -> Vec<(&'static str, serde_json::Value, Value)> {
         ("pseudonym_uuid", json!({}), Value::Uuid([7; 16])),
         ("fpe", json!({}), Value::Text("4111 1111 1111 1111".into())),
         ("hash_bucket", json!({}), Value::Int8(4_711)),
+        ("fake", json!({"kind": "full_name"}), name()),
         ("ip_prefix", json!({}), Value::Inet("198.51.100.77/32".parse().unwrap())),
         ("ip_prefix", json!({}), Value::Text("2001:db8:1:2::5".into())),
         ("date_shift", json!({"days": 30}), born()),

@@ -74,6 +74,7 @@ fn every_vector_holds() {
         ("pseudonym_int", 30),
         ("pseudonym_uuid", 6),
         ("fpe", 56),
+        ("fake", 59),
         ("hash_bucket", 13),
         ("date_shift", 29),
         ("noise", 103),

@@ -116,6 +116,7 @@ fn cases() -> Vec<Case> {
                     Some("mask_regex(v, '([A-Za-z]+), .*', '$1, …')"),
                 ),
                 (r#"{"mask": "fpe", "domain": "d"}"#, None),
+                (r#"{"mask": "fake", "kind": "full_name", "domain": "d"}"#, None),
             ]),
         },
         ints("smallint", &["0", "-1", "32767", "-32768", "42"]),

@@ -1,6 +1,6 @@
 //! What a mask makes of a value.
 
-use super::{address, clamp, format, json, keyed, literal, phone, round, sticky, text, value, Context, Mask};
+use super::{address, clamp, fake, format, json, keyed, literal, phone, round, sticky, text, value, Context, Mask};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::RuleKey;
 use crate::pure::mask::ff1;
@@ -31,6 +31,9 @@ impl Mask {
             (Mask::Fpe { alphabet }, Value::Text(value)) => {
                 Value::Text(ff1::fpe(&self.ff1(ctx)?, ctx.domain.as_bytes(), value, *alphabet))
             }
+            (Mask::Fake { kind }, Value::Text(value)) => {
+                Value::Text(fake::fake(&self.key(ctx)?.prf(&[&keyed::encode(v)]), value, *kind))
+            }
             // a value of another type, which no rule has: nothing of it is shown
             (
                 Mask::Redact { .. }
@@ -42,7 +45,8 @@ impl Mask {
                 | Mask::Initials { .. }
                 | Mask::Url { .. }
                 | Mask::Regex { .. }
-                | Mask::Fpe { .. },
+                | Mask::Fpe { .. }
+                | Mask::Fake { .. },
                 _,
             ) => Value::Text(text::FULL.to_owned()),
             (Mask::Json { keep }, Value::Jsonb(value)) => Value::Jsonb(json::mask_json(keep, value)),

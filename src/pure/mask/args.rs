@@ -14,7 +14,7 @@ use super::literal;
 use super::pattern::Wrong;
 use super::sticky::RATIO_DECIMALS;
 use super::value::{Step, Unit};
-use super::{Alphabet, Mask, Paths, Pattern, Properties, Show};
+use super::{fake, Alphabet, Mask, Paths, Pattern, Properties, Show};
 use read::*;
 use std::cmp::Ordering;
 
@@ -112,6 +112,11 @@ fn build(properties: &'static Properties, args: &Map<String, Json>, ty: Option<P
         "pseudonym_int" => Mask::PseudonymInt { bits: bits(reader.integer("bits", 64, BITS)?, ty)? },
         "pseudonym_uuid" => Mask::PseudonymUuid,
         "fpe" => Mask::Fpe { alphabet: alphabet(reader.text("alphabet")?.unwrap_or("digits"))? },
+        "fake" => {
+            let given = reader.text("kind")?.ok_or_else(|| reader.missing("kind", kind_hint()))?;
+            locale(reader.text("locale")?.unwrap_or(fake::LOCALE))?;
+            Mask::Fake { kind: kind(given)? }
+        }
         "hash_bucket" => Mask::HashBucket { buckets: counted(reader.integer("buckets", 16, BUCKETS)?) },
         "pseudonym" => {
             let (length, fold) = (reader.integer("length", 26, LENGTH)?, reader.flag("fold")?);
@@ -229,6 +234,25 @@ fn alphabet(label: &str) -> Read<Alphabet> {
         let message = format!("argument \"alphabet\" of mask \"fpe\" is unknown: \"{label}\"");
         Refused::new("alphabet", message, format!("use one of: {}", list(Alphabet::ALL.iter().map(|a| a.label()))))
     })
+}
+
+fn kind_hint() -> String {
+    format!("use one of: {}", list(fake::Kind::ALL.iter().map(|kind| kind.label())))
+}
+
+fn kind(label: &str) -> Read<fake::Kind> {
+    fake::Kind::from_label(label).ok_or_else(|| {
+        let message = format!("argument \"kind\" of mask \"fake\" is unknown: \"{label}\"");
+        Refused::new("kind", message, kind_hint())
+    })
+}
+
+fn locale(label: &str) -> Read<()> {
+    if label == fake::LOCALE {
+        return Ok(());
+    }
+    let message = format!("argument \"locale\" of mask \"fake\" is unknown: \"{label}\"");
+    Err(Refused::new("locale", message, format!("use \"{}\", or leave it out", fake::LOCALE)))
 }
 
 /// What `bits` may be: 32 has no room for a bigint.

@@ -7,6 +7,9 @@
 //! The lists and the order of the picks never change (C13): one entry more moves every pick, and sub-processors have
 //! stored the old ones. Other entries are another locale or another kind.
 
+/// The one locale that there is.
+pub const LOCALE: &str = "en";
+
 /// Longest value, in bytes, that a pick is compared with. No fake is as long, so a longer value cannot be one.
 const COMPARED: usize = 256;
 

@@ -33,6 +33,7 @@ use crate::pure::error::Result;
 use crate::pure::keyring::RuleKey;
 use crate::pure::plaintext::{PlainType, Value};
 
+pub use fake::Kind;
 pub use ff1::Alphabet;
 pub use format::Show;
 pub use json::Paths;
@@ -171,6 +172,11 @@ pub enum Mask {
         /// The characters that are exchanged.
         alphabet: Alphabet,
     },
+    /// A name, company or address out of a list.
+    Fake {
+        /// What it is a fake of.
+        kind: Kind,
+    },
     /// A keyed group.
     HashBucket {
         /// How many groups.
@@ -250,6 +256,7 @@ impl Mask {
             Mask::PseudonymInt { bits } => json!({ "bits": bits }),
             Mask::PseudonymUuid => json!({}),
             Mask::Fpe { alphabet } => json!({ "alphabet": alphabet.label() }),
+            Mask::Fake { kind } => json!({ "kind": kind.label(), "locale": fake::LOCALE }),
             Mask::HashBucket { buckets } => json!({ "buckets": buckets }),
             Mask::DateShift { days } => json!({ "days": days }),
             Mask::Noise { abs, ratio } => {
@@ -292,9 +299,10 @@ impl Mask {
             Mask::PseudonymInt { .. } => 19,
             Mask::PseudonymUuid => 20,
             Mask::Fpe { .. } => 21,
-            Mask::HashBucket { .. } => 22,
-            Mask::DateShift { .. } => 23,
-            Mask::Noise { .. } => 24,
+            Mask::Fake { .. } => 22,
+            Mask::HashBucket { .. } => 23,
+            Mask::DateShift { .. } => 24,
+            Mask::Noise { .. } => 25,
         }]
     }
 

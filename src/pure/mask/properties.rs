@@ -93,7 +93,7 @@ const LOSSY: Properties = Properties {
 };
 
 /// In the order of [`Mask`]'s variants and of [`Mask::properties`].
-pub(super) static ALL: [Properties; 25] = [
+pub(super) static ALL: [Properties; 26] = [
     LOSSY,
     Properties { name: "constant", arguments: &["value"], ..LOSSY },
     Properties {
@@ -283,6 +283,16 @@ pub(super) static ALL: [Properties; 25] = [
         accepts: TEXTS,
         result: "text",
         arguments: &["alphabet"],
+        ..LOSSY
+    },
+    Properties {
+        name: "fake",
+        keyed: true,
+        leaks: "equality, blurred",
+        types: "text",
+        accepts: TEXTS,
+        result: "text",
+        arguments: &["kind", "locale"],
         ..LOSSY
     },
     Properties {

@@ -32,6 +32,7 @@ fn every_mask() -> Vec<Mask> {
         Mask::PseudonymUuid,
         Mask::Fpe { alphabet: Alphabet::Alnum },
         Mask::HashBucket { buckets: 7 },
+        Mask::Fake { kind: fake::Kind::FullName },
         Mask::IpPrefix { v4: 16, v6: 0 },
         Mask::DateShift { days: 30 },
         Mask::Noise { abs: Step::parse("0.5").unwrap(), ratio: None },
@@ -56,7 +57,7 @@ fn properties_belong_to_their_mask() {
         }
     }
     let names: std::collections::HashSet<_> = Mask::all().iter().map(|properties| properties.name).collect();
-    assert_eq!(names.len(), 25);
+    assert_eq!(names.len(), 26);
 }
 
 #[test]

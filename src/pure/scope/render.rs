@@ -200,6 +200,7 @@ fn call(mask: &Mask, value: &str, result: &str) -> Result<String> {
         | Mask::PseudonymInt { .. }
         | Mask::PseudonymUuid
         | Mask::Fpe { .. }
+        | Mask::Fake { .. }
         | Mask::HashBucket { .. }
         | Mask::DateShift { .. }
         | Mask::Noise { .. } => {

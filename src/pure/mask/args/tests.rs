@@ -110,11 +110,11 @@ fn hints_list_what_is_allowed() {
     let hint = |json, ty| rule(json, ty).unwrap_err().hint.unwrap();
     assert_eq!(
         hint(r#"{"mask":"scramble"}"#, PlainType::Text),
-        "use one of: nullify, constant, redact, partial, email, phone, card, iban, initials, url, date_trunc, age_band, bucket, round_sig, clamp, json, regex, pseudonym, pseudonym_int, pseudonym_uuid, fpe, hash_bucket"
+        "use one of: nullify, constant, redact, partial, email, phone, card, iban, initials, ip_prefix, url, date_trunc, age_band, bucket, round_sig, clamp, json, regex, pseudonym, pseudonym_int, pseudonym_uuid, fpe, fake, hash_bucket, date_shift, noise"
     );
     assert_eq!(
         hint(r#"{"mask":"partial"}"#, PlainType::Int4),
-        "\"partial\" takes text; such a column can use: nullify, constant, bucket, round_sig, clamp, pseudonym, pseudonym_int, hash_bucket"
+        "\"partial\" takes text; such a column can use: nullify, constant, bucket, round_sig, clamp, pseudonym, pseudonym_int, hash_bucket, noise"
     );
     assert_eq!(
         hint(r#"{"mask":"date_trunc","unit":"day"}"#, PlainType::Date),
