@@ -234,3 +234,13 @@ CREATE FUNCTION airlock.version() RETURNS text
 -- the properties every mask declares
 CREATE FUNCTION airlock.mask_properties(OUT mask text, OUT keyed boolean, OUT types text, OUT keeps_order boolean, OUT uniqueness text, OUT leaks text, OUT result text) RETURNS SETOF record
   IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_mask_properties';
+
+---------------------------------------------------------------- what recipients can do with what they were given
+-- whether two sub-processors can join their copies, tried on at most so many rows of each table
+CREATE FUNCTION airlock.link_risk(a text, b text, sample_rows integer DEFAULT 100000, OUT kind text, OUT relation_a text, OUT column_a text, OUT mask_a text,
+    OUT relation_b text, OUT column_b text, OUT mask_b text, OUT values_a bigint, OUT values_b bigint, OUT shared bigint, OUT message text) RETURNS SETOF record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_link_risk';
+-- whose keyed mask made a value that leaked, and from which row: for administrators who may read what names the row
+CREATE FUNCTION airlock.trace(pseudonym text, subprocessor text DEFAULT NULL, OUT subprocessor text, OUT relation text, OUT column_name text, OUT mask text,
+    OUT in_force boolean, OUT shown_from timestamptz, OUT shown_until timestamptz, OUT subject jsonb) RETURNS SETOF record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_trace';

@@ -35,7 +35,8 @@ GRANT EXECUTE ON FUNCTION
   airlock.rotate_mask_key(text, text), airlock.destroy_mask_key(text, text, integer),
   airlock.suspend(text, text), airlock.resume(text, text), airlock.terminate(text, text),
   airlock.create_scope(text, regclass, jsonb, text, text[], text[], name), airlock.replace_scope(text, regclass, jsonb, text, text[], text[], name),
-  airlock.preview_scope(text, regclass, jsonb, text, text[], text[], name), airlock.drop_scope(text, regclass)
+  airlock.preview_scope(text, regclass, jsonb, text, text[], text[], name), airlock.drop_scope(text, regclass),
+  airlock.link_risk(text, text, integer), airlock.trace(text, text)
   TO airlock_admin;
 GRANT EXECUTE ON FUNCTION airlock.doctor(), airlock.version(), airlock.due(interval), airlock.processing_record(), airlock.processing_record_csv()
   TO airlock_admin, airlock_auditor;

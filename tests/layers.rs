@@ -39,6 +39,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("retention", &["chain", "record", "seam"]),
     ("head", &["chain", "keyring"]),
     ("lag", &[]),
+    ("linkage", &["mask", "plaintext"]),
     ("history", &[]),
     ("index", &["name"]),
     ("page", &[]),

@@ -14,6 +14,7 @@ pub mod gate;
 pub mod gucs;
 pub mod jobs;
 pub mod keys;
+pub mod linkage;
 pub mod masks;
 pub mod readlog;
 pub mod registry;

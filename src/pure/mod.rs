@@ -17,6 +17,7 @@ pub mod index;
 pub mod key_source;
 pub mod keyring;
 pub mod lag;
+pub mod linkage;
 pub mod mask;
 pub mod name;
 pub mod nonces;

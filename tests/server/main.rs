@@ -31,6 +31,7 @@ mod key_life;
 mod key_memory;
 mod key_sources;
 mod library;
+mod linkage;
 mod logical;
 mod majors;
 mod mask_keys;

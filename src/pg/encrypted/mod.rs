@@ -233,6 +233,19 @@ pub fn open_value(bytes: &[u8], typmod: i32, args: Args, bound: Range<usize>) ->
     open_in(&column, bytes, Some(&bind::row_of(args, bound, &column)?))
 }
 
+/// Opens a stored value of this column, of the row whose bound columns these are (`None`: NULL), with their types. Checks no right: whoever
+/// calls shows nothing of it, or has checked.
+///
+/// # Errors
+/// AL003, AL002, AL001; 42804 for a type that nothing can be bound to.
+pub fn open_stored(
+    column: &ColumnInfo,
+    bytes: &[u8],
+    bound: &[(Option<pgrx::pg_sys::Datum>, pgrx::pg_sys::Oid)],
+) -> Result<Value> {
+    open_in(column, bytes, bind::row_of_fields(bound)?.as_ref())
+}
+
 /// Opens a stored value of this column and row, and throws it away: whether it is authentic here, and of the right type.
 /// Checks no right, for nothing is shown.
 ///

@@ -4,6 +4,7 @@
 pub mod array;
 pub mod catalog;
 pub mod compat;
+pub mod cursor;
 pub mod filter;
 pub mod fingerprint;
 pub mod json;
@@ -327,6 +328,12 @@ pub fn reserve_prefix() {
 pub fn backend() -> (i32, i32) {
     // SAFETY: a variable of the backend.
     unsafe { (compat::backend_place(), pg_sys::MyProcPid) }
+}
+
+/// `maintenance_work_mem`, in bytes.
+pub fn maintenance_memory() -> usize {
+    // SAFETY: a setting of the backend.
+    usize::try_from(unsafe { pg_sys::maintenance_work_mem }).unwrap_or(1024).saturating_mul(1024)
 }
 
 /// Today's date in UTC, as days since 2000-01-01.

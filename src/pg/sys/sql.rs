@@ -172,6 +172,23 @@ pub fn refusable<T>(body: impl FnOnce() -> Result<T>) -> Result<std::result::Res
     resume_unwind(panic)
 }
 
+/// Runs `body`, which reads rows and changes nothing, in a subtransaction that is rolled back. What PostgreSQL, or code that it
+/// calls, has to say against a value is said without the value (55000): `what` cannot be read.
+pub fn hushed<T>(what: &str, body: impl FnOnce() -> Result<T>) -> Result<T> {
+    let panic = match subtransaction(body) {
+        Ok(result) => return result,
+        Err(panic) => panic,
+    };
+    if let Some(CaughtError::PostgresError(report)) = panic.downcast_ref::<CaughtError>() {
+        let code = crate::pg::error::unpacked(report.sql_error_code() as i32);
+        if ["22", "23", "38", "39", "P0"].iter().any(|class| code.starts_with(class)) {
+            return Err(Error::new(Kind::State, format!("{what} cannot be read (SQLSTATE {code})"))
+                .detail("The error is not shown, for it may quote a value of a row."));
+        }
+    }
+    resume_unwind(panic)
+}
+
 /// Runs `body` in a subtransaction, which stays when it succeeds. What it or PostgreSQL has to say against it comes back as a
 /// message, and nothing of it stays; a cancel or a termination goes on.
 pub fn attempted(body: impl FnOnce() -> Result<()>) -> Result<std::result::Result<(), String>> {

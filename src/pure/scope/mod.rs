@@ -8,6 +8,7 @@ pub mod joins;
 pub mod parse;
 pub mod render;
 pub mod resolve;
+pub mod sample;
 
 use crate::pure::mask::Mask;
 use crate::pure::plaintext::PlainType;

@@ -1,0 +1,44 @@
+//! What a rule shows of a value. Masks are applied here and nowhere else in this room.
+
+use super::rules::Rule;
+use crate::pg::encrypted::value::Plain;
+use crate::pg::keys::ring;
+use crate::pg::sys;
+use crate::pure::error::Result;
+use crate::pure::keyring::RuleKey;
+use crate::pure::mask::value::year_of_micros;
+use crate::pure::mask::{Context, Mask};
+use crate::pure::plaintext::Value;
+
+/// A rule that is ready to be applied.
+pub struct Shower {
+    mask: Option<Mask>,
+    key: Option<RuleKey>,
+    domain: String,
+    year: i32,
+}
+
+impl Shower {
+    /// With the sub-processor's key, where the mask is keyed.
+    ///
+    /// # Errors
+    /// AL001 while the keys are locked; AL002 for a key version that is gone.
+    pub fn new(rule: &Rule) -> Result<Shower> {
+        let key = match &rule.mask {
+            Some(mask) if mask.keyed() => {
+                let key = ring::mask_key(&rule.scope.uuid, rule.mask_key_version)?;
+                Some(key.rule_key(mask.name(), &rule.domain))
+            }
+            _ => None,
+        };
+        let year = year_of_micros(sys::statement_start()).and_then(|y| i32::try_from(y).ok()).unwrap_or(2000);
+        Ok(Shower { mask: rule.mask.clone(), key, domain: rule.domain.clone(), year })
+    }
+
+    /// What the sub-processor sees of a value; `None` for NULL.
+    pub fn show(&self, value: &Value) -> Result<Option<Plain>> {
+        let Some(mask) = &self.mask else { return Ok(Some(Plain(value.clone()))) };
+        let context = Context { year: self.year, key: self.key.as_ref(), domain: &self.domain };
+        Ok(mask.apply(value, &context)?.map(Plain))
+    }
+}
