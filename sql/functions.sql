@@ -223,6 +223,12 @@ CREATE FUNCTION airlock.release_log_hold(hold integer, reason text) RETURNS void
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_release_log_hold';
 CREATE FUNCTION airlock.verify_log(OUT ok boolean, OUT checked bigint, OUT first_bad_id bigint, OUT message text) RETURNS SETOF record
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_verify_log';
+-- how large a breach is: what a sub-processor received in a time, by relation; the first row is the whole
+CREATE FUNCTION airlock.breach_report(subprocessor text, "from" timestamptz, "to" timestamptz, OUT relation text, OUT columns jsonb, OUT reads bigint,
+    OUT rows_sent bigint, OUT subjects_at_least bigint, OUT subjects_at_most bigint, OUT certainty text, OUT passed_over bigint, OUT first_read timestamptz,
+    OUT last_read timestamptz, OUT purposes text[], OUT client_addrs text[], OUT login_roles text[], OUT unfinished_reads bigint, OUT unknown_subjects bigint,
+    OUT forgotten_subjects bigint, OUT settled_to timestamptz, OUT message text) RETURNS SETOF record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_breach_report';
 -- a page for a privacy officer, of one sub-processor or of all
 CREATE FUNCTION airlock.report(subprocessor text DEFAULT NULL) RETURNS text
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_report';

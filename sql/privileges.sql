@@ -38,7 +38,8 @@ GRANT EXECUTE ON FUNCTION
   airlock.preview_scope(text, regclass, jsonb, text, text[], text[], name), airlock.drop_scope(text, regclass),
   airlock.link_risk(text, text, integer), airlock.trace(text, text)
   TO airlock_admin;
-GRANT EXECUTE ON FUNCTION airlock.doctor(), airlock.version(), airlock.due(interval), airlock.processing_record(), airlock.processing_record_csv()
+GRANT EXECUTE ON FUNCTION airlock.doctor(), airlock.version(), airlock.due(interval), airlock.processing_record(), airlock.processing_record_csv(),
+  airlock.breach_report(text, timestamptz, timestamptz)
   TO airlock_admin, airlock_auditor;
 GRANT EXECUTE ON FUNCTION airlock.report(text), airlock.verify_log(), airlock.log_head(), airlock.verify_head(text), airlock.unsettled_records(), airlock.note_log_read(), airlock.who_saw(regclass, text[]) TO airlock_auditor;
 GRANT SELECT ON airlock.keys, airlock.mask_keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks, airlock.subject_epochs, airlock.log_holds,

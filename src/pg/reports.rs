@@ -1,5 +1,6 @@
 //! What auditors ask the log: the records that WAL holds and the table does not yet, and whether the log is whole.
 
+mod breach;
 mod heads;
 mod page;
 #[cfg(any(test, feature = "pg_test"))]

@@ -14,9 +14,11 @@
 pub mod filter;
 mod part;
 mod set;
+mod tally;
 
 pub use part::{decode, encode, Touched, MOST};
 pub use set::{Already, Set};
+pub use tally::{Persons, Tally};
 
 /// A stored name of a person, under a key that can be destroyed.
 pub type Token = [u8; 16];

@@ -15,6 +15,7 @@ mod protocol;
 mod audit;
 mod binding;
 mod conditional;
+mod breach;
 mod contain;
 mod contract;
 mod crash;

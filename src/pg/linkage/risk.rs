@@ -13,7 +13,6 @@ use crate::pg::sys::{self, d};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::{Secret, SubjectKey};
 use crate::pure::linkage::{Alphabet, NULL};
-use crate::pure::name::shown;
 use crate::pure::plaintext::Value;
 use crate::pure::scope::joins::{is_root, subject_domains};
 use crate::sql_function;
@@ -298,7 +297,7 @@ fn canonical(value: &Value) -> Zeroizing<String> {
 impl Finding {
     /// What was not compared.
     pub fn note(relation: &str, column: Option<&str>, message: &str) -> Finding {
-        let side = || (Some(relation.to_string()), column.map(shown), None);
+        let side = || (Some(relation.to_string()), column.map(String::from), None);
         Finding {
             kind: "note",
             sides: [side(), (None, None, None)],
