@@ -182,7 +182,7 @@ fn read(
             let names = single(&table.shape.primary_key)
                 || table.shape.unique.iter().any(single)
                 || !is_root(&table.shape, &rule.column);
-            let meaning = subject_domains(&table.shape, &[rule.column.clone()]).concat();
+            let meaning = subject_domains(&table.shape, std::slice::from_ref(&rule.column)).concat();
             let (shower, alphabet) = (Shower::new(&rule)?, Alphabet::default());
             shown.push(Shown { side, rule, meaning, names, alphabet, shower, place });
         }

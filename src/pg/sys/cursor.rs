@@ -93,7 +93,6 @@ fn rows(select: &str, args: &[Arg], mut each: impl FnMut(&Cells) -> Result<bool>
                     return Ok(());
                 }
             }
-            drop(batch);
             // SAFETY: the batch, to which nothing refers any more.
             unsafe { pg_sys::SPI_freetuptable(memory) };
         }
