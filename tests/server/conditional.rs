@@ -85,6 +85,24 @@ fn each_row_is_shown_by_its_own_rule() {
             && line.contains("was clear where consent or")),
         "{wider:?}"
     );
+    // a sample is what acme will see; of what is encrypted only to who may decrypt
+    cluster.admin("CREATE ROLE officer LOGIN; GRANT airlock_admin TO officer; GRANT SELECT ON people TO officer WITH GRANT OPTION");
+    let sample = |role: &str| {
+        let sql = create(RULES, ", subject => '{id}', row_filter => 'id < 4'")
+            .replace("SELECT airlock.create_scope", "SELECT what FROM airlock.preview_scope");
+        cluster.sql(role, &format!("{sql} WHERE step = 'sample' ORDER BY what")).ok().first()
+    };
+    let seen = cluster.sql("acme", "SELECT json_build_object('id', id::text, 'email', email, 'ssn', ssn, 'born', born)::text FROM acme.people WHERE id < 4 ORDER BY 1");
+    let plain = |rows: Vec<String>| rows.into_iter().map(|row| row.replace([' ', '\n'], "")).collect::<Vec<_>>();
+    cluster.admin("SELECT airlock.grant_decrypt('numbers', 'officer'), airlock.grant_decrypt('births', 'officer')");
+    assert_eq!(plain(sample("officer")), plain(seen.ok().first()));
+    cluster.admin("SELECT airlock.revoke_decrypt('births', 'officer')");
+    assert_eq!(sample("officer").len(), 3);
+    assert!(
+        sample("officer").iter().all(|row| row.contains(r#""born":"(encrypted: you may not decrypt)""#)),
+        "{:?}",
+        sample("officer")
+    );
     // a column that decides is something the scope rests on
     let dropped = cluster.sql("app", "ALTER TABLE people DROP COLUMN consent");
     assert_eq!(dropped.code(), "2BP01", "{dropped:?}");

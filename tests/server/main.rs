@@ -14,8 +14,8 @@ mod protocol;
 
 mod audit;
 mod binding;
-mod conditional;
 mod breach;
+mod conditional;
 mod contain;
 mod contract;
 mod crash;

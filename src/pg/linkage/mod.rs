@@ -10,11 +10,13 @@
 //! | `table` | the rows of a table |
 //! | `risk`, `pairs` | `link_risk()` |
 //! | `trace`, `candidates` | `trace()` |
+//! | `sample` | rows of `preview_scope()` |
 
 mod candidates;
 mod pairs;
 mod risk;
 mod rules;
+pub mod sample;
 mod shown;
 mod table;
 mod trace;

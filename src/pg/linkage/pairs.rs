@@ -69,7 +69,8 @@ pub fn compare(sheets: &[Sheet]) -> Result<Vec<Finding>> {
 
 fn side(sheet: &Sheet, shown: &Shown) -> Side {
     let mask = shown.rule.mask.as_ref().map_or("clear", |mask| mask.name());
-    (Some(sheet.relation.clone()), Some(shown.rule.column.clone()), Some(mask.to_string()))
+    let when = shown.rule.condition.as_ref().map_or(String::new(), |sql| format!(" where {sql}"));
+    (Some(sheet.relation.clone()), Some(shown.rule.column.clone()), Some(mask.to_string() + &when))
 }
 
 fn distinct(sheet: &Sheet, cell: usize, side: usize) -> Distinct {

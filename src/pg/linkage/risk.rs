@@ -4,7 +4,7 @@ use super::administers;
 use super::pairs::{self, Finding};
 use super::rules::{self, Rule, Scope};
 use super::shown::Shower;
-use super::table::{Cell, Query, Reader, Table};
+use super::table::{Cell, Query, Reader, Table, Which};
 use crate::pg::admin::{act, existing_subprocessor};
 use crate::pg::encrypted::value::{value_to_text, Plain};
 use crate::pg::keys::entropy;
@@ -77,6 +77,10 @@ pub struct Shown {
     shower: Shower,
     /// Its place among the columns of the query.
     place: usize,
+    /// Those of the subject's columns, for a mask per subject.
+    subject: Vec<usize>,
+    /// Its condition's, among those that are asked.
+    condition: Option<usize>,
 }
 
 /// What one could make of its column to have the other's: the other's mask on top of its own.
@@ -162,7 +166,7 @@ fn read(
 ) -> Result<Option<Sheet>> {
     let scopes: [Option<Rc<Scope>>; 2] = [0, 1].map(|side: usize| sides[side].first().map(|rule| rule.scope.clone()));
     let name = table.name();
-    let mut columns: Vec<String> = Vec::new();
+    let (mut columns, mut conditions): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     let mut shown: Vec<Shown> = Vec::new();
     for (side, rules) in sides.into_iter().enumerate() {
         for rule in rules {
@@ -174,9 +178,18 @@ fn read(
                 notes.push(Finding::note(&name, Some(&rule.column), why));
                 continue;
             }
-            let place = columns.iter().position(|c| *c == rule.column).unwrap_or_else(|| {
-                columns.push(rule.column.clone());
-                columns.len() - 1
+            let mut place_of = |name: &String| {
+                columns.iter().position(|c| c == name).unwrap_or_else(|| {
+                    columns.push(name.clone());
+                    columns.len() - 1
+                })
+            };
+            let place = place_of(&rule.column);
+            let per_subject = rule.mask.as_ref().is_some_and(|mask| mask.per_subject());
+            let subject = if per_subject { rule.scope.subject.iter().map(place_of).collect() } else { Vec::new() };
+            let condition = rule.condition.clone().map(|condition| {
+                conditions.push(condition);
+                conditions.len() - 1
             });
             let single = |key: &Vec<String>| key[..] == [rule.column.clone()];
             let names = single(&table.shape.primary_key)
@@ -184,7 +197,7 @@ fn read(
                 || !is_root(&table.shape, &rule.column);
             let meaning = subject_domains(&table.shape, std::slice::from_ref(&rule.column)).concat();
             let (shower, alphabet) = (Shower::new(&rule)?, Alphabet::default());
-            shown.push(Shown { side, rule, meaning, names, alphabet, shower, place });
+            shown.push(Shown { side, rule, meaning, names, alphabet, shower, place, subject, condition });
         }
     }
     if columns.is_empty() {
@@ -195,11 +208,14 @@ fn read(
         Sheet { relation: name.clone(), shown, derived, cells: Vec::new(), passes: Vec::new(), key: key.clone() };
     let query: Query = table.query(&columns)?;
     let present: Vec<usize> = (0..2).filter(|side| scopes[*side].is_some()).collect();
-    let filters: Vec<Option<&str>> =
-        present.iter().map(|side| scopes[*side].as_ref().and_then(|scope| scope.row_filter.as_deref())).collect();
+    let which = Which {
+        filters: present.iter().map(|side| scopes[*side].as_ref().and_then(|s| s.row_filter.as_deref())).collect(),
+        conditions: conditions.iter().map(String::as_str).collect(),
+        // one more than is compared, to know whether there are more
+        most: Some(most + 1),
+    };
     let (mut unreadable, mut seen) = (vec![0_u64; columns.len()], 0_u64);
-    // one more than is compared, to know whether there are more
-    table.rows(&query, &filters, Some(most + 1), &Reader::Views, |cells, passed| {
+    table.rows(&query, &which, &Reader::Views, |cells, passed| {
         seen += 1;
         if seen > most {
             return Ok(false);
@@ -207,7 +223,7 @@ fn read(
         cells.iter().zip(&mut unreadable).for_each(|(cell, n)| *n += u64::from(matches!(cell, Cell::Unreadable)));
         let mut passes = [false; 2];
         present.iter().zip(passed).for_each(|(side, pass)| passes[*side] = *pass);
-        sheet.push(cells, passes)?;
+        sheet.push(cells, passes, passed.get(present.len()..).unwrap_or_default())?;
         Ok(true)
     })?;
     if seen > most {
@@ -237,11 +253,14 @@ fn derive(shown: &[Shown]) -> Vec<Derived> {
 }
 
 impl Sheet {
-    fn push(&mut self, cells: &[Cell], passes: [bool; 2]) -> Result<()> {
+    fn push(&mut self, cells: &[Cell], passes: [bool; 2], holds: &[bool]) -> Result<()> {
         let mut values: Vec<Option<Plain>> = Vec::with_capacity(self.shown.len());
         for shown in &mut self.shown {
-            let (hash, value) = match cells.get(shown.place) {
-                Some(Cell::Value(value)) => match shown.shower.show(&value.0)? {
+            // where its condition is not true the column shows what its other rule makes of it
+            let cell = cells.get(shown.place).filter(|_| shown.condition.is_none_or(|i| holds.get(i) == Some(&true)));
+            let subject = subject_of(cells, &shown.subject);
+            let (hash, value) = match cell {
+                Some(Cell::Value(value)) => match shown.shower.show(&value.0, subject.as_deref())? {
                     None => (NULL, None),
                     Some(value) => {
                         let text = canonical(&value.0);
@@ -265,13 +284,22 @@ impl Sheet {
         for derived in &self.derived {
             let value = match values.get(derived.of).and_then(Option::as_ref) {
                 None => None,
-                Some(value) => self.shown[derived.like].shower.show(&value.0)?,
+                Some(value) => self.shown[derived.like].shower.show(&value.0, None)?,
             };
             self.cells.push(value.map_or(NULL, |value| hash(&self.key, &canonical(&value.0))));
         }
         self.passes.push(passes);
         Ok(())
     }
+}
+
+/// Whom a row is about; `None` where one of the columns is NULL.
+fn subject_of(cells: &[Cell], places: &[usize]) -> Option<Vec<Value>> {
+    let value = |place: &usize| match cells.get(*place) {
+        Some(Cell::Value(value)) => Some(value.0.clone()),
+        _ => None,
+    };
+    places.iter().map(value).collect()
 }
 
 fn hash(key: &SubjectKey, text: &str) -> u64 {

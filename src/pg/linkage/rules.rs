@@ -1,5 +1,6 @@
 //! What was, or is, shown to whom: rules with their scopes, ended ones too, from the catalog.
 
+use crate::pg::registry::Subject;
 use crate::pg::sys::sql::{self, arg};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::mask::Mask;
@@ -19,7 +20,7 @@ pub struct Scope {
     pub relation: pg_sys::Oid,
     /// Which rows it shows.
     pub row_filter: Option<String>,
-    /// Whom its rows are about.
+    /// Whom its rows are about, in the order of what the columns stand for.
     pub subject: Vec<String>,
 }
 
@@ -31,6 +32,8 @@ pub struct Rule {
     pub column: String,
     /// `None` for clear.
     pub mask: Option<Mask>,
+    /// Of one of two rules of the column, when it holds.
+    pub condition: Option<String>,
     /// Domain of a keyed mask.
     pub domain: String,
     /// Version of the sub-processor's mask key.
@@ -53,7 +56,7 @@ pub fn load(subprocessor: Option<&str>, ended: bool) -> Result<Vec<Rule>> {
     let mut scopes: Vec<Rc<Scope>> = Vec::new();
     sql::rows(
         "SELECT c.id, s.name, s.uuid, c.relation::pg_catalog.oid, c.row_filter, c.subject, r.column_name, r.mask, r.domain,
-                r.mask_key_version, r.since, COALESCE(r.until, c.dropped_at)
+                r.mask_key_version, r.since, COALESCE(r.until, c.dropped_at), c.subject_domains, r.condition
            FROM airlock_catalog.rule r JOIN airlock_catalog.scope c ON c.id = r.scope
            JOIN airlock_catalog.subprocessor s ON s.id = c.subprocessor
           WHERE ($1 IS NULL OR s.name = $1) AND ($2 OR r.until IS NULL AND c.dropped_at IS NULL)
@@ -71,7 +74,7 @@ pub fn load(subprocessor: Option<&str>, ended: bool) -> Result<Vec<Rule>> {
                         uuid: *row.need::<Uuid>(3)?.as_bytes(),
                         relation: row.need(4)?,
                         row_filter: row.get(5)?,
-                        subject: row.need::<Vec<String>>(6)?,
+                        subject: subject(row.need(6)?, row.need(13)?),
                     });
                     scopes.push(scope.clone());
                     scope
@@ -86,7 +89,13 @@ pub fn load(subprocessor: Option<&str>, ended: bool) -> Result<Vec<Rule>> {
                 mask_key_version: row.get::<i32>(10)?.unwrap_or(0).unsigned_abs(),
                 since: row.get(11)?,
                 until: row.get(12)?,
+                condition: row.get(14)?,
             })
         },
     )
+}
+
+/// As the views hand it to masks; what 0.1.0 stored, as it is.
+fn subject(columns: Vec<String>, domains: Vec<String>) -> Vec<String> {
+    Subject::new(columns.clone(), domains).map_or(columns, |subject| subject.columns)
 }

@@ -35,10 +35,10 @@ impl Shower {
         Ok(Shower { mask: rule.mask.clone(), key, domain: rule.domain.clone(), year })
     }
 
-    /// What the sub-processor sees of a value; `None` for NULL.
-    pub fn show(&self, value: &Value) -> Result<Option<Plain>> {
+    /// What the sub-processor sees of a value; `None` for NULL. `subject` is whom the row is about, for a mask that wants to know.
+    pub fn show(&self, value: &Value, subject: Option<&[Value]>) -> Result<Option<Plain>> {
         let Some(mask) = &self.mask else { return Ok(Some(Plain(value.clone()))) };
-        let context = Context { year: self.year, key: self.key.as_ref(), domain: &self.domain };
+        let context = Context { year: self.year, key: self.key.as_ref(), domain: &self.domain, subject };
         Ok(mask.apply(value, &context)?.map(Plain))
     }
 }

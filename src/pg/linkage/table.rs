@@ -61,6 +61,17 @@ pub struct Query {
     read: Vec<String>,
 }
 
+/// Which rows are read, and what is asked of each.
+#[derive(Default)]
+pub struct Which<'a> {
+    /// Rows that pass one of these; `None` passes all. All rows where there are none.
+    pub filters: Vec<Option<&'a str>>,
+    /// Conditions of masks.
+    pub conditions: Vec<&'a str>,
+    /// At most so many.
+    pub most: Option<u64>,
+}
+
 impl Table {
     /// `None` when there is no such table any more.
     pub fn find(oid: pg_sys::Oid) -> Result<Option<Table>> {
@@ -109,20 +120,20 @@ impl Table {
         Ok(Query { places, read })
     }
 
-    /// Reads rows: for each its cells, in the order in which columns were asked for, and which of the filters it passes.
-    /// Until `each` says that it has enough.
+    /// Reads rows: for each its cells, in the order in which columns were asked for, and which of the filters, and then of the
+    /// conditions, it passes. Until `each` says that it has enough.
     ///
     /// # Errors
     /// 42501 for rights that the view owner lost; 55000 for what PostgreSQL says against a row.
     pub fn rows(
         &self,
         query: &Query,
-        filters: &[Option<&str>],
-        most: Option<u64>,
+        which: &Which,
         reader: &Reader,
         mut each: impl FnMut(&[Cell], &[bool]) -> Result<bool>,
     ) -> Result<()> {
-        let select = sample::rows((&self.relation.schema, &self.relation.name), &query.read, filters, most)?;
+        let place = (self.relation.schema.as_str(), self.relation.name.as_str());
+        let select = sample::rows(place, &query.read, (&which.filters, &which.conditions), which.most)?;
         let missing = || Error::new(Kind::Undefined, format!("role {} does not exist", shown(VIEW_OWNER)));
         let user = match reader {
             Reader::Owner => self.owner,
@@ -134,7 +145,7 @@ impl Table {
         switch::as_table_owner(user, || {
             cursor::each(&what, &select, &[], |row| {
                 let cells = query.places.iter().map(|place| place.read(row)).collect::<Result<Vec<Cell>>>()?;
-                let passes = (0..filters.len())
+                let passes = (0..which.filters.len() + which.conditions.len())
                     .map(|i| Ok(row.get::<bool>(first + i)?.unwrap_or(false)))
                     .collect::<Result<Vec<bool>>>()?;
                 each(&cells, &passes)

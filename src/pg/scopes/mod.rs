@@ -9,6 +9,7 @@ mod store;
 
 use crate::pg::admin::history::{kept, Of};
 use crate::pg::admin::{act, caller};
+use crate::pg::linkage::sample;
 use crate::pg::shared;
 use crate::pg::sys::catalog::{self, name_argument};
 use crate::pg::sys::json::need_json;
@@ -58,7 +59,7 @@ sql_function!(
 
 sql_function!(
     /// `airlock.preview_scope(…same arguments…) → setof (step, what)`: what create or replace would do, newly expose and
-    /// warn about. Everything is tried in a subtransaction and rolled back; nothing that exists is touched or locked
+    /// warn about, and the first rows as the sub-processor would see them; of encrypted columns only to who may decrypt. Everything is tried in a subtransaction and rolled back; nothing that exists is touched or locked
     /// against reads.
     airlock_preview_scope,
     |args| {
@@ -146,7 +147,11 @@ fn drop_scope(name: &str, relation: pg_sys::Oid) -> Result<()> {
     Ok(())
 }
 
-/// The steps, in the order in which a reader wants them: what becomes visible, what to think about, what is run.
+/// Rows that a preview shows.
+const SAMPLE: u64 = 3;
+
+/// The steps, in the order in which a reader wants them: what becomes visible, what rows look like, what to think about, what
+/// is run.
 fn preview(wanted: &Wanted) -> Result<Vec<(&'static str, String)>> {
     let planned = plan::plan(wanted)?;
     let rendered = store::rehearse(wanted, &planned)?;
@@ -160,6 +165,9 @@ fn preview(wanted: &Wanted) -> Result<Vec<(&'static str, String)>> {
         before.iter().filter(|(column, _, _)| !kept(column)).map(|(column, _, _)| ("no longer exposed", shown(column))),
     );
     lines.extend(columns(&planned));
+    let null_as: Vec<Option<String>> = planned.view.columns.iter().map(|column| column.null_as.clone()).collect();
+    let rows = sample::rows(&wanted.subprocessor, wanted.relation, &null_as, SAMPLE)?;
+    lines.extend(rows.into_iter().map(|row| ("sample", row)));
     lines.extend(planned.view.notes.iter().map(|note| ("note", note.clone())));
     lines.extend(plan::frequencies(wanted.relation, &planned)?.into_iter().map(|line| ("warning", line)));
     if let Some(old) = &planned.existing {
