@@ -84,7 +84,9 @@ CREATE TABLE airlock_catalog.subprocessor (
   values_days   integer CHECK (values_days > 0),
   subjects_days integer CHECK (subjects_days > 0),
   -- most rows that it may receive on a day (UTC); NULL: any number
-  rows_per_day  bigint CHECK (rows_per_day > 0)
+  rows_per_day  bigint CHECK (rows_per_day > 0),
+  -- most of its sessions that may read on a day (UTC); NULL: any number
+  connections_per_day bigint CHECK (connections_per_day > 0)
 );
 
 CREATE TABLE airlock_catalog.scope (

@@ -33,7 +33,7 @@ CREATE VIEW airlock.subprocessors AS
 SELECT s.name, s.role, s.legal_name, s.contract, s.purposes, s.valid_until, s.networks, s.require_tls, s.state, s.state_reason,
        s.state_since, s.details, s.created_at, s.created_by,
        (SELECT count(*) FROM airlock_catalog.scope c WHERE c.subprocessor = s.id AND c.dropped_at IS NULL) AS scopes,
-       s.log_days, s.values_days, s.subjects_days, s.rows_per_day
+       s.log_days, s.values_days, s.subjects_days, s.rows_per_day, s.connections_per_day
   FROM airlock_catalog.subprocessor s;
 
 -- versions of the sub-processors' mask keys, and how many rules in force are under each
@@ -188,6 +188,7 @@ CREATE FUNCTION airlock.processing_record() RETURNS jsonb
     'subprocessors', coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
       'name', s.name, 'legal_name', s.legal_name, 'role', s.role::text, 'state', s.state, 'contract', s.contract, 'purposes', s.purposes,
       'valid_until', s.valid_until, 'networks', s.networks, 'require_tls', s.require_tls, 'rows_per_day', s.rows_per_day,
+      'connections_per_day', s.connections_per_day,
       'log_days', jsonb_build_object('records', s.log_days, 'values', s.values_days, 'subjects', s.subjects_days),
       'details', s.details, 'since', s.created_at,
       'fields', (SELECT jsonb_agg(jsonb_build_object('relation', f.relation::text, 'column', f."column", 'exposure', f.exposure, 'mask', f.mask,

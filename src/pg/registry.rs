@@ -145,6 +145,7 @@ fn load(generation: (u64, u64)) -> Result<Registry> {
             networks: parse_networks(&row.texts("networks"))?,
             require_tls: row.get("require_tls").unwrap_or(true),
             rows_per_day: row.get("rows_per_day"),
+            connections_per_day: row.get("connections_per_day"),
         };
         let subprocessor = Rc::new(Subprocessor {
             id: row.need("id")?,

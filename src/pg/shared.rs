@@ -8,12 +8,13 @@
 //! | armed | each backend its own word | before it checks the contract of a read; 0 at the end of the transaction |
 //! | keys_locked | whoever calls `airlock.lock()` or `unlock()` | at once; false after a restart |
 //! | outcome | any sub-processor's backend | after it inserted an outcome record, not yet flushed |
-//! | shares | any sub-processor's backend, the materialiser | each record that is written, each that is settled; rows as they leave |
-//! | counted | the materialiser | when the rows of today that the log knew have been added |
+//! | shares | any sub-processor's backend, the materialiser | each record that is written, each that is settled; rows as they leave; a session's first read of a day |
+//! | counted | the materialiser | when the rows and sessions of today that the log knew have been added |
 //! | fallbacks | any sub-processor's backend | when it records a read before it runs, because it cannot at the wire |
 //! | turns | who runs the root key's command (`keys/turns.rs`) | before and after; no key is in here |
 #![allow(unsafe_code)] // ◆ the declaration of shared memory
 
+use crate::pure::subprocessor::add_today;
 use pgrx::prelude::*;
 use pgrx::{pg_shmem_init, pg_sys, PGRXSharedMemory, PgAtomic};
 use std::cell::Cell;
@@ -39,17 +40,16 @@ struct Shares {
     /// A number for its name, 0 for a free place.
     names: [AtomicU64; SHARES],
     pending: [AtomicU64; SHARES],
-    /// Rows that left on a day: the day above, the rows below.
+    /// Rows that left on a day, as [`add_today`] counts.
     rows: [AtomicU64; SHARES],
+    /// Sessions that read on a day, alike.
+    sessions: [AtomicU64; SHARES],
 }
-
-/// Bits of the rows of a day.
-const ROWS: u32 = 40;
 
 impl Default for Shares {
     fn default() -> Self {
         let words = || std::array::from_fn(|_| AtomicU64::new(0));
-        Shares { names: words(), pending: words(), rows: words() }
+        Shares { names: words(), pending: words(), rows: words(), sessions: words() }
     }
 }
 
@@ -299,20 +299,33 @@ pub fn add_rows(subprocessor: &str, today: i32, rows: i64) -> i64 {
 
 /// Adds rows that are to leave today, unless that makes more than `most`. Gives how many that makes.
 pub fn reserve_rows(subprocessor: &str, today: i32, rows: i64, most: i64) -> Option<i64> {
+    reserve(|shares| &shares.rows, subprocessor, today, rows, most)
+}
+
+/// Adds sessions that read today, unless that makes more than `most`. Gives how many that makes.
+pub fn reserve_sessions(subprocessor: &str, today: i32, sessions: i64, most: i64) -> Option<i64> {
+    reserve(|shares| &shares.sessions, subprocessor, today, sessions, most)
+}
+
+fn reserve(
+    words: impl Fn(&'static Shares) -> &'static [AtomicU64; SHARES],
+    subprocessor: &str,
+    today: i32,
+    more: i64,
+    most: i64,
+) -> Option<i64> {
     if !preloaded() {
         return Some(0);
     }
-    let limit = (1_i64 << ROWS) - 1;
-    let day = u64::try_from(today).unwrap_or(0) << ROWS;
-    let total = |word: u64| {
-        let so_far = if word >> ROWS == day >> ROWS { word as i64 & limit } else { 0 };
-        Some(so_far.saturating_add(rows.max(0)).min(limit)).filter(|total| *total <= most)
-    };
-    let word = &SHARED.get().shares.rows[place_of(subprocessor)];
-    word.fetch_update(SeqCst, SeqCst, |word| total(word).map(|t| day | t as u64)).ok().and_then(total)
+    let total = |word: u64| add_today(word, today, more, most);
+    let word = &words(&SHARED.get().shares)[place_of(subprocessor)];
+    word.fetch_update(SeqCst, SeqCst, |word| total(word).map(|(word, _)| word))
+        .ok()
+        .and_then(total)
+        .map(|(_, total)| total)
 }
 
-/// Whether what left today before the server was started has been added; says so, if it has.
+/// Whether what left today, and who read, before the server was started has been added; says so, if it has.
 pub fn counted(now: bool) -> bool {
     preloaded() && (SHARED.get().counted.fetch_or(now, SeqCst) || now)
 }

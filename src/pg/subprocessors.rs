@@ -249,13 +249,15 @@ fn alter(name: &str, patch: &serde_json::Value) -> Result<()> {
             arg(changes.details.map(JsonB)),
         ],
     )?;
-    if let Some(rows) = changes.rows_per_day {
+    for (quota, most) in [("rows_per_day", changes.rows_per_day), ("connections_per_day", changes.connections_per_day)]
+    {
+        let Some(most) = most else { continue };
         if before_0_2() {
-            return Err(Error::new(Kind::Unsupported, "the objects of the extension know no \"rows_per_day\" yet")
+            return Err(Error::new(Kind::Unsupported, format!("the objects of the extension know no \"{quota}\" yet"))
                 .hint("ALTER EXTENSION pg_airlock UPDATE"));
         }
-        let sql = "UPDATE airlock_catalog.subprocessor SET rows_per_day = $2 WHERE id = $1";
-        sql::run(sql, &[arg(found.id), arg(rows)])?;
+        let sql = format!("UPDATE airlock_catalog.subprocessor SET {quota} = $2 WHERE id = $1");
+        sql::run(&sql, &[arg(found.id), arg(most)])?;
     }
     shared::changed();
     if let (Some(before), Some(after)) = (before, contract()?) {

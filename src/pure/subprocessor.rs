@@ -1,5 +1,6 @@
 //! Sub-processor, contract, purposes, networks: may this connection read now, and for which purpose?
 
+mod day;
 mod register;
 
 use std::net::IpAddr;
@@ -9,6 +10,7 @@ use ipnet::IpNet;
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::{literal, shown};
 
+pub use day::{add_today, Places};
 pub use register::{apply_changes, check_details, parse_date, parse_networks, Changes};
 
 /// Where a sub-processor stands.
@@ -57,6 +59,8 @@ pub struct Contract {
     pub require_tls: bool,
     /// Most rows of a day (UTC); `None` is any number.
     pub rows_per_day: Option<i64>,
+    /// Most sessions that read on one day (UTC); `None` is any number.
+    pub connections_per_day: Option<i64>,
 }
 
 /// `AL006` when so many rows of today are more than the contract allows, or leave none.
@@ -71,6 +75,25 @@ pub fn within_quota(c: &Contract, rows: i64) -> Result<()> {
         )
         .detail(format!("It may receive {most} rows a day."))
         .hint("read on after midnight UTC, read fewer rows, or ask the controller")),
+        _ => Ok(()),
+    }
+}
+
+/// `AL006` when the session came too late today: `place` says which it is of those that read, from 1.
+///
+/// # Errors
+/// As said.
+pub fn within_connections(c: &Contract, place: i64) -> Result<()> {
+    match c.connections_per_day {
+        Some(most) if place > most => Err(Error::new(
+            Kind::Suspended,
+            format!("as many sessions of sub-processor {} have read today as its contract allows", shown(&c.name)),
+        )
+        .detail(format!("At most {most} sessions may read on one day (UTC)."))
+        .hint(
+            "it opens again after midnight UTC; read in a session that has read today, \
+             or ask the controller to allow more (airlock.alter_subprocessor)",
+        )),
         _ => Ok(()),
     }
 }
@@ -114,8 +137,10 @@ pub fn narrows(before: &Contract, after: &Contract) -> bool {
     let inside = |network: &IpNet| after.networks.iter().any(|wider| wider.contains(network));
     let networks = !after.networks.is_empty() && (before.networks.is_empty() || !before.networks.iter().all(inside));
     let purposes = before.purposes.iter().any(|purpose| !after.purposes.contains(purpose));
-    let rows = after.rows_per_day.is_some_and(|after| before.rows_per_day.is_none_or(|before| after < before));
-    sooner || networks || purposes || rows || (after.require_tls && !before.require_tls)
+    let fewer = |before: Option<i64>, after: Option<i64>| after.is_some_and(|a| before.is_none_or(|b| a < b));
+    let quotas =
+        fewer(before.rows_per_day, after.rows_per_day) || fewer(before.connections_per_day, after.connections_per_day);
+    sooner || networks || purposes || quotas || (after.require_tls && !before.require_tls)
 }
 
 fn check_state(c: &Contract, today_days: i32) -> Result<()> {
@@ -187,6 +212,7 @@ mod tests {
             networks: vec![],
             require_tls: true,
             rows_per_day: None,
+            connections_per_day: None,
         }
     }
 
@@ -195,6 +221,13 @@ mod tests {
         let c = Contract { rows_per_day: Some(100), ..contract() };
         assert!(within_quota(&c, 100).is_ok() && within_quota(&contract(), i64::MAX).is_ok());
         assert_eq!(within_quota(&c, 101).unwrap_err().kind, Kind::Suspended);
+        let c = Contract { connections_per_day: Some(2), ..contract() };
+        assert!(within_connections(&c, 2).is_ok() && within_connections(&contract(), i64::MAX).is_ok());
+        let error = within_connections(&c, 3).unwrap_err();
+        assert_eq!(error.kind, Kind::Suspended);
+        assert!(
+            error.detail.is_some_and(|d| d.contains("2 sessions")) && error.hint.is_some_and(|h| h.contains("UTC"))
+        );
     }
 
     fn from(address: &str, tls: bool) -> Connection {
@@ -211,8 +244,9 @@ mod tests {
     fn what_allows_less_narrows() {
         let before = Contract { networks: vec!["10.0.0.0/8".parse().unwrap()], require_tls: false, ..contract() };
         type Change = fn(&mut Contract);
-        let less: [Change; 7] = [
+        let less: [Change; 8] = [
             |c| c.rows_per_day = Some(5),
+            |c| c.connections_per_day = Some(5),
             |c| c.valid_until = Some(99),
             |c| c.purposes = vec!["support".into()],
             |c| c.networks = vec!["10.0.0.0/9".parse().unwrap(), "192.0.2.0/24".parse().unwrap()],
@@ -237,6 +271,9 @@ mod tests {
         let everywhere = Contract { networks: vec![], ..before.clone() };
         assert!(narrows(&everywhere, &before));
         assert!(narrows(&Contract { valid_until: None, ..before.clone() }, &before));
+        let few = |n| Contract { connections_per_day: n, ..before.clone() };
+        assert!(narrows(&few(Some(5)), &few(Some(4))));
+        assert!(!narrows(&few(Some(4)), &few(Some(5))) && !narrows(&few(Some(4)), &few(None)));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod audit;
 mod binding;
 mod breach;
 mod conditional;
+mod connections;
 mod contain;
 mod contract;
 mod crash;

@@ -62,7 +62,7 @@ fn state(of: Of) -> Result<Option<Value>> {
     match of {
         Of::Subprocessor(name) => sql::first(
             "SELECT pg_catalog.to_jsonb(x) FROM (SELECT s.role::pg_catalog.text, s.legal_name, s.contract, s.purposes, s.valid_until,
-                    s.networks, s.require_tls, s.rows_per_day, s.details, s.state, s.log_days, s.values_days, s.subjects_days,
+                    s.networks, s.require_tls, s.rows_per_day, s.connections_per_day, s.details, s.state, s.log_days, s.values_days, s.subjects_days,
                     (SELECT v.version FROM airlock_catalog.key_version v WHERE v.owner = s.uuid AND v.use = 'mask' AND v.state = 'active') AS mask_key_version
                FROM airlock_catalog.subprocessor s WHERE s.name = $1) x",
             &[arg(name)],

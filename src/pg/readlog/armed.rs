@@ -153,7 +153,12 @@ pub fn arm(
         private = None;
         record = Record { returned: Vec::new(), filtered: Vec::new(), base_columns: Vec::new(), ..record };
     }
-    match allowed(&registry, &scopes, connection).and_then(|p| super::drift::check(&registry, &scopes).map(|()| p)) {
+    let granted = allowed(&registry, &scopes, connection).and_then(|purpose| {
+        super::drift::check(&registry, &scopes)?;
+        contract::count_session(&registry, &record.subprocessor)?;
+        Ok(purpose)
+    });
+    match granted {
         Ok(purpose) => record.purpose = purpose,
         Err(refusal) => {
             record.statement_id.n = with(State::next_number);
@@ -242,6 +247,7 @@ pub fn before_run(run: Run, session: Option<&str>) -> Result<()> {
         }
         let registry = registry::current()?;
         allowed(&registry, &scopes, &record_of::connection())?;
+        contract::count_session(&registry, &subprocessor)?;
         with(|s| {
             let anew = if again { Some(s.next_number()) } else { None };
             let Some(read) = s.reads.iter_mut().find(|r| r.number() == number) else { return };

@@ -26,6 +26,8 @@ pub struct Changes {
     pub require_tls: Option<bool>,
     /// Most rows of a day; `Some(None)` takes the limit away.
     pub rows_per_day: Option<Option<i64>>,
+    /// Most sessions that read on one day; `Some(None)` takes the limit away.
+    pub connections_per_day: Option<Option<i64>>,
     /// The new `details`, whole.
     pub details: Option<Value>,
 }
@@ -194,13 +196,22 @@ fn check(value: &Value, shape: Shape, path: &str) -> Result<()> {
 }
 
 /// Reads a change for `alter_subprocessor`: an object with any of `legal_name`, `contract`, `purposes`, `valid_until`,
-/// `networks`, `require_tls`, `details`.
+/// `networks`, `require_tls`, `rows_per_day`, `connections_per_day`, `details`.
 ///
 /// # Errors
 /// `AL010` with the JSON path: an unknown key or a value of the wrong type.
 pub fn apply_changes(patch: &Value) -> Result<Changes> {
-    const KEYS: [&str; 8] =
-        ["legal_name", "contract", "purposes", "valid_until", "networks", "require_tls", "rows_per_day", "details"];
+    const KEYS: [&str; 9] = [
+        "legal_name",
+        "contract",
+        "purposes",
+        "valid_until",
+        "networks",
+        "require_tls",
+        "rows_per_day",
+        "connections_per_day",
+        "details",
+    ];
     let members: &Map<String, Value> = patch.as_object().ok_or_else(|| wrong("$", "an object"))?;
     let mut changes = Changes::default();
     for (name, value) in members {
@@ -214,12 +225,8 @@ pub fn apply_changes(patch: &Value) -> Result<Changes> {
             "networks" if value.is_null() => changes.networks = Some(Vec::new()),
             "networks" => changes.networks = Some(networks(value, &path)?),
             "require_tls" => changes.require_tls = Some(boolean(value, &path)?),
-            "rows_per_day" if value.is_null() => changes.rows_per_day = Some(None),
-            "rows_per_day" => {
-                let rows = value.as_i64().filter(|rows| *rows > 0);
-                let wrong = || wrong(&path, "a whole number of at least 1").hint("null for any number of rows");
-                changes.rows_per_day = Some(Some(rows.ok_or_else(wrong)?));
-            }
+            "rows_per_day" => changes.rows_per_day = Some(most(value, &path, "rows")?),
+            "connections_per_day" => changes.connections_per_day = Some(most(value, &path, "sessions")?),
             "details" => {
                 object(value, DETAILS, &path)?;
                 changes.details = Some(value.clone());
@@ -228,6 +235,15 @@ pub fn apply_changes(patch: &Value) -> Result<Changes> {
         }
     }
     Ok(changes)
+}
+
+/// A limit; `null` for none.
+fn most(value: &Value, path: &str, of: &str) -> Result<Option<i64>> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let wrong = || wrong(path, "a whole number of at least 1").hint(format!("null for any number of {of}"));
+    value.as_i64().filter(|most| *most > 0).map(Some).ok_or_else(wrong)
 }
 
 fn purposes(value: &Value, path: &str) -> Result<Vec<String>> {

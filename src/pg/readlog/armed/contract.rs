@@ -2,14 +2,16 @@
 //!
 //! Rows are counted by sub-processor and day (UTC) in shared memory, as they leave; at the start of the server what the log
 //! knows of today is added. An answer that is held is compared with the quota before it leaves, a stream row by row.
+//! Sessions are counted alike, each with its first read of the day.
 
 use super::reads::{Ended, Read};
 use super::State;
 use crate::pg::registry::Registry;
 use crate::pg::{gucs, shared, sys};
 use crate::pure::error::{Error, Kind, Result};
-use crate::pure::subprocessor::{may_read, within_quota, Connection, Contract};
+use crate::pure::subprocessor::{may_read, within_connections, within_quota, Connection, Contract, Places};
 use crate::pure::wire::{Counts, Form, Number};
+use std::cell::RefCell;
 
 /// How many rows of a stream are added at once; what streams that run side by side may pass a quota by.
 const STEP: i64 = 1000;
@@ -36,15 +38,46 @@ fn gone(id: i32) -> Error {
         .hint("ask the controller for a new scope")
 }
 
+thread_local! {
+    /// Where this session stands among those that read today.
+    static PLACES: RefCell<Places> = const { RefCell::new(Places::new()) };
+}
+
+/// Counts this session among those that read today. Call it behind all that may refuse the read. AL006 when it comes too late,
+/// by what is agreed now: one that has counted keeps its place. AL005 while today's are not counted yet.
+pub fn count_session(registry: &Registry, subprocessor: &str) -> Result<()> {
+    let Some(contract) = registry.subprocessors.get(subprocessor).map(|s| &s.contract) else { return Ok(()) };
+    if contract.connections_per_day.is_some() {
+        counted("sessions")?;
+    }
+    let today = sys::today();
+    if let Some(place) = PLACES.with(|p| p.borrow().of(subprocessor, today)) {
+        return within_connections(contract, place);
+    }
+    // where no number is agreed too: one may be later today
+    let most = contract.connections_per_day.unwrap_or(i64::MAX);
+    let Some(place) = shared::reserve_sessions(subprocessor, today, 1, most) else {
+        return within_connections(contract, i64::MAX);
+    };
+    PLACES.with(|p| p.borrow_mut().take(subprocessor, today, place));
+    Ok(())
+}
+
+/// AL005 while what was before the server's start is not counted yet.
+fn counted(what: &str) -> Result<()> {
+    if shared::counted(false) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::LogUnavailable, format!("the {what} of today are not counted yet"))
+        .hint("try again in a moment: the log's worker counts them after the server's start"))
+}
+
 /// AL006 when today's rows are used up, AL005 while they are not counted yet.
 fn rows_of(contract: &Contract) -> Result<()> {
     if contract.rows_per_day.is_none() {
         return Ok(());
     }
-    if !shared::counted(false) {
-        return Err(Error::new(Kind::LogUnavailable, "the rows of today are not counted yet")
-            .hint("try again in a moment: the log's worker counts them after the server's start"));
-    }
+    counted("rows")?;
     // one more than there are
     within_quota(contract, shared::add_rows(&contract.name, sys::today(), 0).saturating_add(1))
 }

@@ -302,7 +302,7 @@ impl Settler {
         self.caught_up |= batch.complete;
         let life = Life { position: self.position, as_of: self.lag.read(self.position), slot: self.slot };
         if batch.complete && !store::before_0_2() {
-            expiry::count_rows()?;
+            expiry::count_today()?;
         }
         // nobody reads on the word of a worker that has not looked at the head
         let (beat, more) = (Some(life).filter(|_| !catching_up), begins || catching_up || !batch.complete);
