@@ -16,6 +16,7 @@ pub mod history;
 pub mod index;
 pub mod key_source;
 pub mod keyring;
+pub mod labels;
 pub mod lag;
 pub mod linkage;
 pub mod mask;

@@ -32,6 +32,7 @@ mod jobs;
 mod key_life;
 mod key_memory;
 mod key_sources;
+mod labels;
 mod library;
 mod linkage;
 mod logical;

@@ -3,6 +3,7 @@
 use super::{query, Report};
 use crate::pg::readlog::materialiser::before_0_2;
 use crate::pg::sys::fingerprint;
+use crate::pg::sys::labels::{self as functions, Wrong};
 use crate::pure::error::Result;
 use pgrx::pg_sys;
 
@@ -15,9 +16,38 @@ pub(super) fn examine(report: &mut Report) -> Result<()> {
     columns(report)
 }
 
+/// Functions against what they were declared to be, as [`crate::pg::readlog`] looks at those that views call; the types'
+/// own, whose declarations are made in loops, against rules of thumb.
+fn labels(report: &mut Report) -> Result<()> {
+    let sql = "SELECT p.oid::pg_catalog.text, p.oid::pg_catalog.regprocedure::pg_catalog.text, \
+                 pg_catalog.format('ALTER FUNCTION %s OWNER TO %I', p.oid::pg_catalog.regprocedure, pg_catalog.pg_get_userbyid(n.nspowner)) \
+               FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'airlock' ORDER BY 2";
+    let mut others = Vec::new();
+    for row in query(sql, 3, &[])? {
+        let [oid, name, own] = row.as_slice() else { continue };
+        if before_0_2() {
+            others.push(oid.clone());
+            continue;
+        }
+        match functions::wrong(pg_sys::Oid::from(oid.parse::<u32>().unwrap_or(0))) {
+            None => {}
+            Some(Wrong::Labels(declared, now)) => {
+                let message = format!("the function is not as the extension declares it: it is {now}");
+                report.error("label", name.clone(), message, declared.repair());
+            }
+            Some(Wrong::Owner) => {
+                let message = "the function belongs to another role than schema airlock";
+                report.error("label", name.clone(), message, own.clone());
+            }
+            Some(Wrong::Unknown) => others.push(oid.clone()),
+        }
+    }
+    other_labels(report, &format!("{{{}}}", others.join(",")))
+}
+
 /// A function of ours that somebody labelled LEAKPROOF sinks below both view levels; one labelled IMMUTABLE may be
 /// folded, indexed and kept in statistics; without its search_path a definer function runs foreign code.
-fn labels(report: &mut Report) -> Result<()> {
+fn other_labels(report: &mut Report, functions: &str) -> Result<()> {
     let sql = "SELECT p.oid::pg_catalog.regprocedure::pg_catalog.text, w.message, pg_catalog.format(w.fix, p.oid::pg_catalog.regprocedure) \
                FROM pg_catalog.pg_proc p CROSS JOIN LATERAL ( \
                  SELECT 'the function was labelled LEAKPROOF: it can be called on rows that a view hides', 'ALTER FUNCTION %s NOT LEAKPROOF' WHERE p.proleakproof AND p.proname !~ '^match_tag(16)?$' \
@@ -27,8 +57,8 @@ fn labels(report: &mut Report) -> Result<()> {
                    WHERE p.provolatile <> 'v' AND p.proname IN ('encrypted_coerce', 'encrypted_eq_coerce', 'encrypted_bind', 'encrypted_eq_bind', 'to_encrypted', 'to_encrypted_eq') \
                  UNION ALL SELECT 'the function lost its fixed search_path', 'ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp' \
                    WHERE p.prosecdef AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false)) AS w (message, fix) \
-               WHERE p.pronamespace = (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = 'airlock')";
-    for row in query(sql, 3, &[])? {
+               WHERE p.oid = ANY ($1::pg_catalog.oid[])";
+    for row in query(sql, 3, &[functions])? {
         let [name, message, fix] = row.as_slice() else { continue };
         report.error("label", name.clone(), message.clone(), fix.clone());
     }

@@ -239,6 +239,7 @@ pub fn before_run(run: Run, session: Option<&str>) -> Result<()> {
             .hint("SET ROLE back to it, or open the cursor anew"));
         }
         with(|s| s.reads.iter().filter(|r| r.number() == number).try_for_each(contract::rows_left))?;
+        super::drift::check(&*registry::current()?, &scopes)?;
         if !again && checked == (shared::generation(), sys::today()) {
             continue;
         }

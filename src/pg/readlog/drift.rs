@@ -1,11 +1,13 @@
 //! A scope whose views are not as they were made discloses nothing (AL010): another owner, no security barrier, other
-//! columns or expressions, another filter, a gate that is gone, row security beneath. Looked at before a statement reads
-//! through them, and remembered until PostgreSQL says that one of those relations changed.
+//! columns or expressions, another filter, a gate that is gone, row security beneath, a function that is not as the extension
+//! declares it. Looked at before a statement reads through them, and remembered until
+//! PostgreSQL says that one of those relations or functions changed.
 #![allow(unsafe_code)] // ◆ invalidation callbacks
 
+use super::materialiser::before_0_2;
 use crate::pg::registry::{Registry, Scope};
 use crate::pg::shared;
-use crate::pg::sys::fingerprint;
+use crate::pg::sys::{depends, fingerprint, labels};
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::pg_sys;
 use std::cell::{Cell, RefCell};
@@ -17,6 +19,8 @@ struct Seen {
     generation: (u64, u64),
     scopes: HashSet<i32>,
     relations: HashSet<pg_sys::Oid>,
+    /// Functions, as their cache calls them.
+    functions: HashSet<u32>,
 }
 
 thread_local! {
@@ -33,6 +37,15 @@ pub fn watch() {
         // the name of a schema is in no relation's entry
         let schemas = pg_sys::SysCacheIdentifier::NAMESPACEOID as std::ffi::c_int;
         pg_sys::CacheRegisterSyscacheCallback(schemas, Some(schema_changed), pg_sys::Datum::from(0));
+        let functions = pg_sys::SysCacheIdentifier::PROCOID as std::ffi::c_int;
+        pg_sys::CacheRegisterSyscacheCallback(functions, Some(function_changed), pg_sys::Datum::from(0));
+    }
+}
+
+unsafe extern "C-unwind" fn function_changed(_: pg_sys::Datum, _: std::ffi::c_int, hash: u32) {
+    let ours = SEEN.with(|s| s.try_borrow().map_or(true, |s| s.functions.contains(&hash)));
+    if ours || hash == 0 {
+        STALE.with(|s| s.set(true));
     }
 }
 
@@ -50,6 +63,9 @@ unsafe extern "C-unwind" fn relation_changed(_: pg_sys::Datum, relation: pg_sys:
 
 /// AL010 when the views of one of these scopes are not as they were made.
 pub fn check(registry: &Registry, scopes: &[i32]) -> Result<()> {
+    // a plan that was made before takes no new lock, and would not hear of it
+    // SAFETY: what any lock does; the callbacks above set a flag.
+    unsafe { pg_sys::AcceptInvalidationMessages() };
     let stale = STALE.with(|s| s.replace(false));
     SEEN.with(|s| {
         let mut seen = s.borrow_mut();
@@ -63,11 +79,19 @@ pub fn check(registry: &Registry, scopes: &[i32]) -> Result<()> {
         }
         // noted first: what changes while it is looked at makes it stale
         SEEN.with(|s| s.borrow_mut().relations.extend([scope.view, scope.inner_view, scope.relation]));
-        if let Some(what) = changed(scope)? {
+        let wrong = match changed(scope)? {
+            Some(what) => Some((format!("the views of scope {} were changed", scope.id), what)),
+            None if relabelled(scope) => Some((
+                format!("the functions of scope {} were changed", scope.id),
+                "a function that its views call is not as the extension declares it",
+            )),
+            None => None,
+        };
+        if let Some((message, what)) = wrong {
             STALE.with(|s| s.set(true));
-            return Err(Error::new(Kind::ScopeRefused, format!("the views of scope {} were changed", scope.id))
-                .detail(what)
-                .hint("an administrator must look at SELECT * FROM airlock.doctor() and call replace_scope"));
+            return Err(Error::new(Kind::ScopeRefused, message).detail(what).hint(
+                "an administrator must look at SELECT * FROM airlock.doctor() and put it back, or call replace_scope",
+            ));
         }
         SEEN.with(|s| s.borrow_mut().scopes.insert(scope.id));
     }
@@ -94,6 +118,17 @@ fn changed(scope: &Scope) -> Result<Option<&'static str>> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Whether a function that the scope's views call is not as it was declared. The objects of 0.1.0 were declared otherwise.
+fn relabelled(scope: &Scope) -> bool {
+    if before_0_2() {
+        return false;
+    }
+    let functions = [scope.view, scope.inner_view].into_iter().flat_map(depends::functions_of);
+    let functions: Vec<pg_sys::Oid> = functions.collect();
+    SEEN.with(|s| s.borrow_mut().functions.extend(functions.iter().map(|function| labels::hash(*function))));
+    functions.into_iter().any(|function| labels::wrong(function).is_some())
 }
 
 /// OID of `airlock_view_owner`, or InvalidOid.
