@@ -45,6 +45,7 @@ mod neighbours;
 mod newer;
 mod nonces;
 mod online;
+mod overlap;
 mod page;
 mod power;
 mod reader;

@@ -9,6 +9,7 @@ use pgrx::pg_sys;
 
 pub(super) fn examine(report: &mut Report) -> Result<()> {
     drift(report)?;
+    overlaps(report)?;
     subjects(report)?;
     owner(report)?;
     owner_grants(report)?;
@@ -113,6 +114,27 @@ fn drift(report: &mut Report) -> Result<()> {
             }
             Err(error) => report.failure("view", name.clone(), error),
         }
+    }
+    Ok(())
+}
+
+/// Two scopes of a sub-processor that show the same rows, since ALTER TABLE made one relation a parent of the other: both are
+/// shut.
+fn overlaps(report: &mut Report) -> Result<()> {
+    let sql = "WITH RECURSIVE above (relation, parent) AS ( \
+                 SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i \
+                 UNION SELECT a.relation, i.inhparent FROM above a JOIN pg_catalog.pg_inherits i ON i.inhrelid = a.parent) \
+               SELECT coalesce(c.view::pg_catalog.text, 'scope ' || c.id), p.relation::pg_catalog.text, \
+                 pg_catalog.format('SELECT airlock.drop_scope(%1$L, %2$L) or drop_scope(%1$L, %3$L), or take the one out of the other (ALTER TABLE … DETACH PARTITION, NO INHERIT)', \
+                   s.name, c.relation::pg_catalog.text, p.relation::pg_catalog.text) \
+               FROM airlock_catalog.scope c JOIN airlock_catalog.subprocessor s ON s.id = c.subprocessor \
+               JOIN above a ON a.relation = c.relation::pg_catalog.oid \
+               JOIN airlock_catalog.scope p ON p.subprocessor = c.subprocessor AND p.relation::pg_catalog.oid = a.parent AND p.dropped_at IS NULL \
+               WHERE c.dropped_at IS NULL ORDER BY c.id, p.id";
+    for row in query(sql, 3, &[])? {
+        let [name, parent, fix] = row.as_slice() else { continue };
+        let message = format!("its rows are also those of the sub-processor's scope of {parent}: both are shut");
+        report.error("view", name.clone(), message, fix.clone());
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! A scope whose views are not as they were made discloses nothing (AL010): another owner, no security barrier, other
 //! columns or expressions, another filter, a gate that is gone, row security beneath, a function that is not as the extension
-//! declares it. Looked at before a statement reads through them, and remembered until
+//! declares it, another scope of the same rows. Looked at before a statement reads through them, and remembered until
 //! PostgreSQL says that one of those relations or functions changed.
 #![allow(unsafe_code)] // ◆ invalidation callbacks
 
@@ -11,7 +11,7 @@ use crate::pg::sys::{depends, fingerprint, labels};
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::pg_sys;
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// What was found to be right.
 #[derive(Default)]
@@ -21,6 +21,8 @@ struct Seen {
     relations: HashSet<pg_sys::Oid>,
     /// Functions, as their cache calls them.
     functions: HashSet<u32>,
+    /// What the relations of scopes inherit from.
+    ancestors: HashMap<pg_sys::Oid, Vec<pg_sys::Oid>>,
 }
 
 thread_local! {
@@ -85,12 +87,16 @@ pub fn check(registry: &Registry, scopes: &[i32]) -> Result<()> {
                 format!("the functions of scope {} were changed", scope.id),
                 "a function that its views call is not as the extension declares it",
             )),
+            None if overlaps(registry, scope) => Some((
+                format!("scope {} is not the only one of its rows", scope.id),
+                "its relation became a parent, partition or child of another one that the sub-processor has a scope of",
+            )),
             None => None,
         };
         if let Some((message, what)) = wrong {
             STALE.with(|s| s.set(true));
             return Err(Error::new(Kind::ScopeRefused, message).detail(what).hint(
-                "an administrator must look at SELECT * FROM airlock.doctor() and put it back, or call replace_scope",
+                "an administrator must look at SELECT * FROM airlock.doctor() and put it back, or call replace_scope or drop_scope",
             ));
         }
         SEEN.with(|s| s.borrow_mut().scopes.insert(scope.id));
@@ -129,6 +135,37 @@ fn relabelled(scope: &Scope) -> bool {
     let functions: Vec<pg_sys::Oid> = functions.collect();
     SEEN.with(|s| s.borrow_mut().functions.extend(functions.iter().map(|function| labels::hash(*function))));
     functions.into_iter().any(|function| labels::wrong(function).is_some())
+}
+
+/// Whether the sub-processor has another scope of a relation that the scope's inherits from, or that inherits from it: two
+/// exposures of the same rows. `create_scope` refuses that, `ALTER TABLE` does not.
+fn overlaps(registry: &Registry, scope: &Scope) -> bool {
+    let scopes = registry.scopes.values().filter(|other| other.subprocessor.id == scope.subprocessor.id);
+    let relations: Vec<pg_sys::Oid> = scopes.map(|other| other.relation).collect();
+    let mine = above(scope.relation);
+    relations
+        .into_iter()
+        .any(|other| other != scope.relation && (mine.contains(&other) || above(other).contains(&scope.relation)))
+}
+
+/// All that a relation is a partition or an inheritance child of. Each is watched: one that is no scope's may come below another.
+fn above(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    if let Some(known) = SEEN.with(|s| s.borrow().ancestors.get(&relation).cloned()) {
+        return known;
+    }
+    let mut found = Vec::new();
+    let mut next = vec![relation];
+    while let Some(of) = next.pop() {
+        SEEN.with(|s| s.borrow_mut().relations.insert(of));
+        for parent in depends::parents(of) {
+            if !found.contains(&parent) {
+                found.push(parent);
+                next.push(parent);
+            }
+        }
+    }
+    SEEN.with(|s| s.borrow_mut().ancestors.insert(relation, found.clone()));
+    found
 }
 
 /// OID of `airlock_view_owner`, or InvalidOid.

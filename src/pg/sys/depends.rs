@@ -10,6 +10,10 @@ const DEPEND: pg_sys::Oid = pg_sys::Oid::from_u32(2608);
 const DEPENDER: pg_sys::Oid = pg_sys::Oid::from_u32(2673);
 /// `pg_rewrite` (`RewriteRelationId`).
 const REWRITE: pg_sys::Oid = pg_sys::Oid::from_u32(2618);
+/// `pg_inherits` (`InheritsRelationId`) …
+const INHERITS: pg_sys::Oid = pg_sys::Oid::from_u32(2611);
+/// … and `pg_inherits_relid_seqno_index` (`InheritsRelidSeqnoIndexId`).
+const CHILD: pg_sys::Oid = pg_sys::Oid::from_u32(2680);
 /// `F_OIDEQ`.
 const OIDEQ: pg_sys::Oid = pg_sys::Oid::from_u32(184);
 
@@ -32,6 +36,12 @@ pub fn functions_of(view: pg_sys::Oid) -> Vec<pg_sys::Oid> {
         }
     }
     functions
+}
+
+/// What a relation is a partition or an inheritance child of.
+pub fn parents(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    // inhparent, inhrelid
+    scan(INHERITS, CHILD, &[relation], [2, 1]).into_iter().map(|[parent, _]| parent).collect()
 }
 
 /// The rules of a view; none of one that is gone.
