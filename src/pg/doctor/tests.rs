@@ -61,6 +61,24 @@ mod tests {
     }
 
     #[pg_test]
+    fn doctor_says_that_a_scope_lost_its_key() {
+        doctored("doc_acme");
+        Spi::run("CREATE TABLE doc_people (id integer PRIMARY KEY, name text)").unwrap();
+        Spi::run("SELECT airlock.create_scope('doc_acme', 'doc_people', '{\"id\": {\"mask\": \"pseudonym\"}, \"name\": \"clear\"}')")
+            .unwrap();
+        assert_eq!(count("\"check\" = 'key'"), 0);
+        Spi::run("ALTER TABLE doc_people DROP CONSTRAINT doc_people_pkey").unwrap();
+        assert_eq!(
+            count(
+                "\"check\" = 'key' AND severity = 'info' AND object = 'doc_acme.doc_people' AND message LIKE '% id %'"
+            ),
+            1
+        );
+        Spi::run("CREATE UNIQUE INDEX ON doc_people (id)").unwrap();
+        assert_eq!(count("\"check\" = 'key'"), 0);
+    }
+
+    #[pg_test]
     fn doctor_finds_a_view_that_was_changed() {
         doctored("doc_acme");
         Spi::run("CREATE TABLE doc_people (id integer PRIMARY KEY, name text)").unwrap();

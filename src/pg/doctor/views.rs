@@ -10,6 +10,7 @@ use pgrx::pg_sys;
 pub(super) fn examine(report: &mut Report) -> Result<()> {
     drift(report)?;
     overlaps(report)?;
+    distinct(report)?;
     subjects(report)?;
     owner(report)?;
     owner_grants(report)?;
@@ -135,6 +136,29 @@ fn overlaps(report: &mut Report) -> Result<()> {
         let [name, parent, fix] = row.as_slice() else { continue };
         let message = format!("its rows are also those of the sub-processor's scope of {parent}: both are shut");
         report.error("view", name.clone(), message, fix.clone());
+    }
+    Ok(())
+}
+
+/// Masks that keep different values apart, over a relation of which nothing says any more that its rows differ. Confidential is what
+/// they show all the same, so it shuts nothing.
+fn distinct(report: &mut Report) -> Result<()> {
+    if before_0_2() {
+        return Ok(());
+    }
+    let sql = "SELECT coalesce(c.view::pg_catalog.text, 'scope ' || c.id), pg_catalog.string_agg(pg_catalog.quote_ident(r.column_name), ', ' ORDER BY r.ordinal), \
+                 pg_catalog.format('ALTER TABLE %s ADD PRIMARY KEY (…), if its rows are to be told apart', c.relation) \
+               FROM airlock_catalog.scope c JOIN airlock_catalog.rule r ON r.scope = c.id AND r.until IS NULL \
+               JOIN airlock.mask_properties() m ON m.mask = r.mask ->> 'mask' AND m.uniqueness IN ('exact', 'practical', 'formed') \
+               JOIN pg_catalog.pg_class k ON k.oid = c.relation::pg_catalog.oid AND k.relkind IN ('r', 'p') \
+               WHERE c.dropped_at IS NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = k.oid AND i.indisunique AND i.indisvalid) \
+               GROUP BY c.id, c.view, c.relation ORDER BY c.id";
+    for row in query(sql, 3, &[])? {
+        let [name, columns, fix] = row.as_slice() else { continue };
+        let message = format!(
+            "the relation has no primary key or unique column: that {columns} tells rows apart is not said by it"
+        );
+        report.info("key", name.clone(), message, fix.clone());
     }
     Ok(())
 }
