@@ -5,6 +5,7 @@ use crate::cluster::Cluster;
 use crate::fixture::{self, drained, running, settled, verify, VISIBLE};
 use crate::process::{eventually, signal};
 use std::fs;
+use std::path::{Path, PathBuf};
 
 const READ: &str = "SELECT id FROM acme.customers";
 
@@ -28,8 +29,26 @@ fn check(cluster: &Cluster, head: &str) -> (String, String) {
     (row[0].clone().unwrap_or_default(), row[1].clone().unwrap_or_default())
 }
 
+/// A running copy of the fixture that keeps its head in a file.
+fn keeping() -> (Cluster, PathBuf) {
+    let mut cluster = fixture::stopped();
+    let file = cluster.dir.join("head");
+    keep(&cluster, &file);
+    cluster.start();
+    fixture::open(&cluster);
+    (cluster, file)
+}
+
+/// Where the head is kept from now on; of a server that runs, too.
+fn keep(cluster: &Cluster, file: &Path) {
+    cluster.set("airlock.head_file", &file.display().to_string());
+    if cluster.login("postgres", "postgres", &[]).is_ok() {
+        cluster.admin("SELECT pg_reload_conf()");
+    }
+}
+
 /// Waits until the file has the head of the last record.
-fn kept(cluster: &Cluster, file: &std::path::Path) -> String {
+fn kept(cluster: &Cluster, file: &Path) -> String {
     eventually("the head is kept", || {
         let text = fs::read_to_string(file).ok()?;
         let id: i64 = text.split(':').nth(4)?.parse().ok()?;
@@ -96,11 +115,7 @@ fn a_head_tells_later_whether_the_log_still_contains_it() {
 /// A server that comes back as it was before its last reads: the log verifies, for it is whole. The head file knows better.
 #[test]
 fn attack_a_server_set_back_to_an_earlier_moment() {
-    let mut first = fixture::stopped();
-    let file = first.dir.join("head");
-    first.set("airlock.head_file", &file.display().to_string());
-    first.start();
-    fixture::open(&first);
+    let (mut first, file) = keeping();
     reads(&first, "early", 2);
     kept(&first, &file);
     first.stop();
@@ -151,11 +166,7 @@ fn attack_a_server_set_back_to_an_earlier_moment() {
 
 #[test]
 fn a_head_file_that_is_not_this_logs_shuts_the_gate_and_one_that_cannot_be_written_does_not() {
-    let mut cluster = fixture::stopped();
-    let file = cluster.dir.join("head");
-    cluster.set("airlock.head_file", &file.display().to_string());
-    cluster.start();
-    fixture::open(&cluster);
+    let (mut cluster, file) = keeping();
     reads(&cluster, "early", 1);
     let head = kept(&cluster, &file);
     cluster.stop();
@@ -174,15 +185,13 @@ fn a_head_file_that_is_not_this_logs_shuts_the_gate_and_one_that_cannot_be_writt
     assert_eq!(doctor(&cluster, "gap"), "");
     assert!(verify(&mut cluster.connect("postgres")).0);
     // elsewhere, where it cannot be written
-    cluster.set("airlock.head_file", "/proc/head");
-    cluster.admin("SELECT pg_reload_conf()");
+    keep(&cluster, Path::new("/proc/head"));
     reads(&cluster, "goes on", 1);
     eventually("doctor says so", || doctor(&cluster, "head file").contains("not kept in \"/proc/head\"").then_some(()));
     eventually("the server log says why", || {
         cluster.log().contains("the head file \"/proc/head\" cannot be written").then_some(())
     });
-    cluster.set("airlock.head_file", &cluster.data().join("head").display().to_string());
-    cluster.admin("SELECT pg_reload_conf()");
+    keep(&cluster, &cluster.data().join("head"));
     eventually("doctor names the place", || {
         doctor(&cluster, "head file").contains("lies in the data directory").then_some(())
     });
@@ -191,17 +200,7 @@ fn a_head_file_that_is_not_this_logs_shuts_the_gate_and_one_that_cannot_be_writt
 /// What the file is when the setting comes, or when its storage is away, is not written over and not passed by.
 #[test]
 fn attack_a_set_back_server_that_does_not_look_at_once() {
-    let mut first = fixture::stopped();
-    let file = first.dir.join("head");
-    let set = |cluster: &Cluster, path: &str| {
-        cluster.set("airlock.head_file", path);
-        if cluster.login("postgres", "postgres", &[]).is_ok() {
-            cluster.admin("SELECT pg_reload_conf()");
-        }
-    };
-    set(&first, &file.display().to_string());
-    first.start();
-    fixture::open(&first);
+    let (mut first, file) = keeping();
     reads(&first, "early", 2);
     kept(&first, &file);
     eventually("the log knows where its head is kept", || {
@@ -218,11 +217,11 @@ fn attack_a_set_back_server_that_does_not_look_at_once() {
     let head = kept(&first, &file);
     first.stop();
     // the setting comes by a reload only
-    set(&back, "");
+    keep(&back, Path::new(""));
     back.start();
     fixture::open(&back);
     assert_eq!(back.sql("acme", READ).ok().received, VISIBLE);
-    set(&back, &file.display().to_string());
+    keep(&back, &file);
     eventually("scoped reads are refused", || (back.sql("acme", READ).code() == "AL005").then_some(()));
     assert_eq!(fs::read_to_string(&file).unwrap(), head, "the witness is as it was");
     // its storage is away when the server starts
@@ -253,7 +252,7 @@ fn attack_a_head_file_that_is_no_file() {
     fs::write(&victim, "untouched").unwrap();
     crate::cluster::give(&victim, 0o600);
     std::os::unix::fs::symlink(&victim, place.join("head.new")).unwrap();
-    cluster.set("airlock.head_file", &file.display().to_string());
+    keep(&cluster, &file);
     cluster.start();
     let doctor = "SELECT message FROM airlock.doctor() WHERE \"check\" = 'gap'";
     eventually("doctor says so", || {
@@ -274,11 +273,7 @@ fn attack_a_head_file_that_is_no_file() {
 /// The file knows records that the standby has in WAL and not in its table yet: they are settled first, and compared then.
 #[test]
 fn a_failover_settles_what_wal_holds_before_it_compares() {
-    let mut primary = fixture::stopped();
-    let file = primary.dir.join("head");
-    primary.set("airlock.head_file", &file.display().to_string());
-    primary.start();
-    fixture::open(&primary);
+    let (mut primary, file) = keeping();
     let standby = crate::standby::streaming(&primary);
     reads(&primary, "before", 2);
     let pid = |cluster: &Cluster, sql: &str| cluster.admin(sql).value().parse::<u32>().unwrap();

@@ -96,12 +96,20 @@ fn the_library_serves_a_database_of_each_release_before_and_after_the_update() {
         assert!(fixture::verify(&mut cluster.connect("postgres")).0, "{}", release.version);
         write(&cluster, 1001);
         eventually("the head is kept", || head.exists().then_some(()));
-        let settled = "SELECT count(*) FROM airlock_catalog.read_record";
-        let before: i64 = cluster.admin(settled).value().parse().unwrap();
-        assert!(!reads(&cluster).is_empty());
-        eventually("the log goes on", || {
-            (cluster.admin(settled).value().parse::<i64>().unwrap() > before).then_some(())
-        });
+        // and goes on being kept: only now does the worker have a place to note
+        let settled = "SELECT max(id) FROM airlock_catalog.read_record";
+        for round in 0..3 {
+            let before: i64 = cluster.admin(settled).value().parse().unwrap();
+            assert!(!reads(&cluster).is_empty());
+            eventually("the log goes on, and the head with it", || {
+                let last: i64 = cluster.admin(settled).value().parse().unwrap();
+                let kept: i64 = std::fs::read_to_string(&head).ok()?.split(':').nth(4)?.parse().ok()?;
+                (last > before && kept >= last).then_some(())
+            });
+            write(&cluster, 1010 + round);
+        }
+        let log = cluster.log();
+        assert!(!log.contains("head_path"), "the worker writes what the old objects have no place for:\n{log}");
 
         cluster.admin("ALTER EXTENSION pg_airlock UPDATE");
         assert_eq!(version(&cluster), LIBRARY);
