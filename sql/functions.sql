@@ -91,6 +91,16 @@ CREATE FUNCTION airlock.preview_scope(subprocessor text, relation regclass, rule
 CREATE FUNCTION airlock.drop_scope(subprocessor text, relation regclass) RETURNS void
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_drop_scope';
 
+---------------------------------------------------------------- classes of columns
+-- NULL as mask: it says none, so that of the class above holds; of a sub-processor: that of the class itself
+CREATE FUNCTION airlock.set_class(class text, mask jsonb DEFAULT NULL, forbid_clear boolean DEFAULT false, subprocessor text DEFAULT NULL) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_set_class';
+CREATE FUNCTION airlock.drop_class(class text, subprocessor text DEFAULT NULL) RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_drop_class';
+-- rules to begin with: "default" for each column whose class has a default mask for the sub-processor
+CREATE FUNCTION airlock.propose_scope(subprocessor text, relation regclass) RETURNS jsonb
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_propose_scope';
+
 ---------------------------------------------------------------- what the views call
 CREATE FUNCTION airlock.gate(scope integer) RETURNS boolean
   STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_gate';

@@ -118,15 +118,73 @@ SELECT h.id, h.changed_at, h.login_role, h.acting_role, h.subprocessor, h.relati
   FROM airlock_catalog.change h WHERE h.relation IS NOT NULL
  ORDER BY h.id;
 
+-- Labels that bear on a column: its own (distance 0), those of its parents by inheritance or partitioning (above 0) and of its
+-- children (below 0), for they show the same rows. Nobody but the extension looks here.
+CREATE VIEW airlock_catalog.column_label AS
+WITH RECURSIVE labelled AS (
+  SELECT l.objoid AS relation, a.attname::text AS column_name, l.label
+    FROM pg_catalog.pg_seclabel l JOIN pg_catalog.pg_attribute a ON a.attrelid = l.objoid AND a.attnum = l.objsubid AND NOT a.attisdropped
+   WHERE l.provider = 'airlock' AND l.classoid = 'pg_catalog.pg_class'::regclass AND l.objsubid > 0),
+down AS (
+  SELECT f.relation, f.column_name, f.label, 0 AS distance, f.relation AS source FROM labelled f
+   UNION SELECT i.inhrelid, d.column_name, d.label, d.distance + 1, d.source FROM down d JOIN pg_catalog.pg_inherits i ON i.inhparent = d.relation),
+up AS (
+  SELECT i.inhparent AS relation, f.column_name, f.label, -1 AS distance, f.relation AS source
+    FROM labelled f JOIN pg_catalog.pg_inherits i ON i.inhrelid = f.relation
+   UNION SELECT i.inhparent, u.column_name, u.label, u.distance - 1, u.source FROM up u JOIN pg_catalog.pg_inherits i ON i.inhrelid = u.relation)
+SELECT d.relation, d.column_name, d.label, d.distance, d.source FROM down d
+UNION ALL
+SELECT u.relation, u.column_name, u.label, u.distance, u.source FROM up u;
+
+-- the class of each column that has one: its own label, else the nearest parent's
+CREATE VIEW airlock_catalog.column_class AS
+SELECT DISTINCT ON (l.relation, l.column_name) l.relation, l.column_name, l.label AS class
+  FROM airlock_catalog.column_label l WHERE l.distance >= 0
+ ORDER BY l.relation, l.column_name, l.distance, l.label;
+
+-- what holds for columns by their class, for all (subprocessor NULL) or for one
+CREATE VIEW airlock.classes AS
+SELECT k.class, s.name AS subprocessor, k.mask, k.forbid_clear, k.since, k.login_role, k.acting_role
+  FROM airlock_catalog.class k LEFT JOIN airlock_catalog.subprocessor s ON s.id = k.subprocessor
+ WHERE k.until IS NULL
+ ORDER BY k.class, s.name NULLS FIRST;
+
+CREATE VIEW airlock.class_history AS
+SELECT k.id, k.class, s.name AS subprocessor, k.mask, k.forbid_clear, k.since, k.login_role, k.acting_role, k.until, k.until_login_role, k.until_acting_role
+  FROM airlock_catalog.class k LEFT JOIN airlock_catalog.subprocessor s ON s.id = k.subprocessor
+ ORDER BY k.id;
+
+-- labelled columns: whether their class, or one that covers it, forbids clear for all; and whose scopes have a rule for the column,
+-- or for it in a parent or child of its table
+CREATE VIEW airlock.classified_columns AS
+SELECT o.relation::regclass AS relation, o.column_name, o.label AS class,
+       a.atttypid IN ('airlock.encrypted'::regtype, 'airlock.encrypted_eq'::regtype) AS encrypted,
+       EXISTS (SELECT FROM airlock_catalog.class k WHERE k.until IS NULL AND k.subprocessor IS NULL AND k.forbid_clear
+                  AND (o.label = k.class OR pg_catalog.starts_with(o.label, k.class || '.'))) AS forbid_clear,
+       coalesce(e.names, '{}') AS exposed_to
+  FROM airlock_catalog.column_label o
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = o.relation AND a.attname = o.column_name::name AND NOT a.attisdropped
+  LEFT JOIN (
+    SELECT l.source, l.column_name, pg_catalog.array_agg(DISTINCT s.name ORDER BY s.name) AS names
+      FROM airlock_catalog.column_label l
+      JOIN airlock_catalog.scope c ON c.relation = l.relation AND c.dropped_at IS NULL
+      JOIN airlock_catalog.rule r ON r.scope = c.id AND r.until IS NULL AND r.column_name = l.column_name
+      JOIN airlock_catalog.subprocessor s ON s.id = c.subprocessor
+     GROUP BY l.source, l.column_name
+  ) e ON e.source = o.relation AND e.column_name = o.column_name
+ WHERE o.distance = 0
+ ORDER BY o.relation::regclass::text, a.attnum;
+
 -- fields by recipient; reads are counted from settled records
 CREATE VIEW airlock.field_access AS
 SELECT s.name AS subprocessor, c.relation, r.column_name AS "column", CASE WHEN r.mask IS NULL THEN 'clear' ELSE 'masked' END AS exposure,
-       r.mask, r.encrypted, r.since, l.last_read, coalesce(l.reads, 0) AS reads, r.condition
+       r.mask, r.encrypted, r.since, l.last_read, coalesce(l.reads, 0) AS reads, r.condition, k.class
   FROM airlock_catalog.rule r
   JOIN airlock_catalog.scope c ON c.id = r.scope AND c.dropped_at IS NULL
   JOIN airlock_catalog.subprocessor s ON s.id = c.subprocessor
   LEFT JOIN pg_catalog.pg_class v ON v.oid = c.view
   LEFT JOIN pg_catalog.pg_namespace n ON n.oid = v.relnamespace
+  LEFT JOIN airlock_catalog.column_class k ON k.relation = c.relation AND k.column_name = r.column_name
   LEFT JOIN LATERAL (
     SELECT max(a.logged_at) AS last_read, count(*) AS reads
       FROM airlock_catalog.read_record a
@@ -192,7 +250,7 @@ CREATE FUNCTION airlock.processing_record() RETURNS jsonb
       'log_days', jsonb_build_object('records', s.log_days, 'values', s.values_days, 'subjects', s.subjects_days),
       'details', s.details, 'since', s.created_at,
       'fields', (SELECT jsonb_agg(jsonb_build_object('relation', f.relation::text, 'column', f."column", 'exposure', f.exposure, 'mask', f.mask,
-                   'where', f.condition, 'encrypted', f.encrypted, 'since', f.since, 'last_read', f.last_read, 'reads', f.reads) ORDER BY f.relation::text, f."column")
+                   'where', f.condition, 'encrypted', f.encrypted, 'since', f.since, 'last_read', f.last_read, 'reads', f.reads, 'class', f.class) ORDER BY f.relation::text, f."column")
                    FROM airlock.field_access f WHERE f.subprocessor = s.name))) ORDER BY s.name), '[]'))
     FROM airlock_catalog.subprocessor s
 $record$;
@@ -202,12 +260,12 @@ CREATE FUNCTION airlock.processing_record_csv() RETURNS SETOF text
   STABLE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE sql AS $csv$
   WITH cells AS (
     SELECT 0 AS line, ARRAY['sub-processor', 'legal name', 'country', 'contract', 'purposes', 'valid until', 'state', 'relation', 'column', 'exposure', 'mask',
-                            'encrypted', 'since', 'last read', 'reads', 'where'] AS cell
+                            'encrypted', 'since', 'last read', 'reads', 'where', 'class'] AS cell
     UNION ALL
     SELECT row_number() OVER (ORDER BY s.name, f.relation::text, f."column", f.condition),
            ARRAY[s.name, s.legal_name, s.details ->> 'country', s.contract, array_to_string(s.purposes, '; '), to_char(s.valid_until, 'YYYY-MM-DD'), s.state,
                  f.relation::text, f."column", f.exposure, f.mask::text, f.encrypted::text,
-                 to_char(f.since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), to_char(f.last_read AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), f.reads::text, f.condition]
+                 to_char(f.since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), to_char(f.last_read AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), f.reads::text, f.condition, f.class]
       FROM airlock_catalog.subprocessor s LEFT JOIN airlock.field_access f ON f.subprocessor = s.name
   )
   SELECT (SELECT string_agg('"' || replace(CASE WHEN c ~ '^[=+@\t\r-]' THEN '''' || c ELSE coalesce(c, '') END, '"', '""') || '"', ',' ORDER BY n)

@@ -2,6 +2,7 @@
 //! else does: library not preloaded, keys locked, the wrong database, a standby.
 
 mod bound;
+mod classes;
 mod columns;
 mod keys;
 mod log;
@@ -34,6 +35,7 @@ sql_function!(
         log::examine(&mut report)?;
         roles::examine(&mut report)?;
         views::examine(&mut report)?;
+        classes::examine(&mut report)?;
         columns::examine(&mut report)?;
         bound::examine(&mut report)?;
         let rows = report.finished().into_iter();

@@ -5,6 +5,7 @@
 #![allow(clippy::result_large_err)] // reason: errors are the rare path, and carry the texts the user is shown
 
 pub mod admin;
+pub mod classes;
 pub mod columns;
 pub mod contain;
 pub mod doctor;

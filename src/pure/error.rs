@@ -40,6 +40,8 @@ pub enum Kind {
     Undefined,
     /// `42710`: a key, sub-processor or scope of that name exists.
     Duplicate,
+    /// `42809`: an object of a kind that this is not for.
+    WrongObject,
     /// `42804`: types or keys that do not go together.
     Mismatch,
     /// `42883`: a comparison that the type does not have.
@@ -82,6 +84,7 @@ impl Kind {
             Kind::Privilege => "42501",
             Kind::Undefined => "42704",
             Kind::Duplicate => "42710",
+            Kind::WrongObject => "42809",
             Kind::Mismatch => "42804",
             Kind::NoOperator => "42883",
             Kind::InvalidTable => "42P16",

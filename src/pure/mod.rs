@@ -8,6 +8,7 @@
 
 pub mod aead;
 pub mod chain;
+pub mod class;
 pub mod contain;
 pub mod envelope;
 pub mod error;

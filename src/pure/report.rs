@@ -58,6 +58,8 @@ pub struct Field {
     pub relation: String,
     /// The column.
     pub column: String,
+    /// Its class, if it has one.
+    pub class: Option<String>,
     /// The mask as it was given; `None` is clear.
     pub mask: Option<String>,
     /// Of one of two rules of the column, when it holds.
@@ -215,7 +217,11 @@ fn matrix(out: &mut String, report: &Report) {
             row.insert(0, '\u{0}');
             last = relation;
         }
-        let _ = write!(row, "<th scope=\"row\">{}</th>", escape(column));
+        let class = report.fields.iter().find_map(|f| {
+            f.class.as_deref().filter(|_| (f.relation.as_str(), f.column.as_str()) == (*relation, *column))
+        });
+        let class = class.map_or(String::new(), |class| format!("<small>{}</small>", escape(class)));
+        let _ = write!(row, "<th scope=\"row\">{}{class}</th>", escape(column));
         for name in &names {
             row.push_str(&cell(of.get(&(*relation, *column, *name)).map_or(&[], Vec::as_slice)));
         }

@@ -17,6 +17,7 @@ mod binding;
 mod breach;
 mod conditional;
 mod connections;
+mod classes;
 mod contain;
 mod contract;
 mod crash;

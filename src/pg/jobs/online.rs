@@ -230,7 +230,7 @@ fn make_twin(wish: &Wish) -> Result<String> {
     }
     let hangs = sql::first(
         "SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_seclabel l JOIN pg_catalog.pg_attribute a ON a.attrelid = l.objoid AND a.attnum = l.objsubid
-                  WHERE l.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND l.objoid = $1 AND a.attname = $2::pg_catalog.name) THEN 'a security label'
+                  WHERE l.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass AND l.objoid = $1 AND a.attname = $2::pg_catalog.name AND l.provider <> 'airlock') THEN 'a security label'
               ELSE (SELECT pg_catalog.min('publication ' || p.pubname) FROM pg_catalog.pg_publication_tables p
                      WHERE p.schemaname = $3::pg_catalog.name AND p.tablename = $4::pg_catalog.name) END",
         &[arg(wish.relation), arg(wish.column.clone()), arg(before.facts.schema.clone()), arg(before.facts.table.clone())],
@@ -302,7 +302,7 @@ fn swap(wish: &Wish, twin: &str, claims: &[Claim]) -> Result<()> {
     Ok(())
 }
 
-/// What makes the twin what the column was: default, NOT NULL, comment, statistics target, rights.
+/// What makes the twin what the column was: default, NOT NULL, comment, statistics target, rights, class.
 fn carried(wish: &Wish, table: &str, twin: &str) -> Result<Vec<String>> {
     let sql = "WITH col AS (SELECT a.* FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attname = $2::pg_catalog.name)
         SELECT 1, pg_catalog.format('ALTER TABLE %s ALTER COLUMN %I SET DEFAULT %s', $3, $4, pg_catalog.pg_get_expr(d.adbin, d.adrelid))
@@ -321,6 +321,11 @@ fn carried(wish: &Wish, table: &str, twin: &str) -> Result<Vec<String>> {
           FROM col JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = col.attrelid
                 AND d.refobjsubid = col.attnum AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'a'
           JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
+        UNION ALL SELECT 8, pg_catalog.format('SECURITY LABEL FOR airlock ON COLUMN %I.%I.%I IS %L', n.nspname, c.relname, $4, l.label)
+          FROM pg_catalog.pg_seclabel l JOIN pg_catalog.pg_attribute a ON a.attrelid = l.objoid AND a.attnum = l.objsubid AND a.attname = $2::pg_catalog.name
+          JOIN pg_catalog.pg_class c ON c.oid = l.objoid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE l.provider = 'airlock' AND l.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
+           AND (l.objoid = $1 OR l.objoid IN (SELECT t.relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree($1::pg_catalog.regclass) t))
         ORDER BY 1";
     sql::rows(sql, &[arg(wish.relation), arg(wish.column.clone()), arg(table), arg(twin)], |row| row.need::<String>(2))
 }

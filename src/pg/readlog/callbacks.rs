@@ -10,7 +10,7 @@ use crate::pg::error::run;
 use crate::pg::{keys, shared};
 use crate::pure::error::{Error, Kind};
 use pgrx::pg_sys;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_int, c_void};
 
 /// A role or a membership changed somewhere.
 ///
@@ -121,30 +121,6 @@ pub unsafe extern "C-unwind" fn exiting(_: c_int, _: pg_sys::Datum) {
                 }
             }
             armed::at_exit()
-        });
-    }
-}
-
-/// `SECURITY LABEL FOR airlock`: for superusers only, as a restored dump of roles needs it.
-///
-/// # Safety
-/// Called by Postgres.
-pub unsafe extern "C-unwind" fn relabel(object: *const pg_sys::ObjectAddress, label: *const c_char) {
-    // SAFETY: object is valid; label is NULL or a string.
-    unsafe {
-        run(|| {
-            let ours = (*object).classId == pg_sys::AuthIdRelationId
-                && (label.is_null()
-                    || std::ffi::CStr::from_ptr(label).to_bytes().starts_with(identity::LABEL.as_bytes()));
-            if !ours || !pg_sys::superuser() {
-                return Err(Error::new(
-                    Kind::Privilege,
-                    "labels of provider \"airlock\" are set by create_subprocessor",
-                )
-                .hint("SELECT airlock.create_subprocessor(…)"));
-            }
-            shared::changed();
-            Ok(())
         });
     }
 }

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)] // ◆ hooks
 #![allow(ffi_unwind_calls)] // reason: predecessors are called as C calls them; no frame here owns anything meanwhile
 
-use super::{armed, callbacks, columns, drift, identity, private, record_of, subjects, wire};
+use super::{armed, callbacks, columns, drift, identity, private, record_of, relabel, subjects, wire};
 use crate::pg::encrypted::{advice, ddl, search};
 use crate::pg::error::{run, unpacked};
 use crate::pg::gate::lookup;
@@ -74,7 +74,7 @@ pub fn install() {
         pg_sys::get_relation_info_hook = Some(relation_info);
         pg_sys::RegisterXactCallback(Some(callbacks::transaction_ends), std::ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(callbacks::subtransaction_ends), std::ptr::null_mut());
-        pg_sys::register_label_provider(identity::PROVIDER.as_ptr(), Some(callbacks::relabel));
+        pg_sys::register_label_provider(identity::PROVIDER.as_ptr(), Some(relabel::relabel));
     }
 }
 

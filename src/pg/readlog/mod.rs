@@ -15,6 +15,7 @@ pub mod identity;
 pub mod materialiser;
 pub mod private;
 pub mod record_of;
+mod relabel;
 pub mod replicated;
 pub mod subjects;
 pub mod wal;

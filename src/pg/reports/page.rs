@@ -73,7 +73,7 @@ fn recipients(only: &Option<String>) -> Result<Vec<Recipient>> {
 fn fields(only: &Option<String>) -> Result<Vec<Field>> {
     sql::rows(
         "SELECT f.subprocessor, f.relation::pg_catalog.text, f.\"column\", coalesce(f.mask ->> 'mask', f.mask::pg_catalog.text), f.encrypted,
-                pg_catalog.to_char(f.last_read AT TIME ZONE 'UTC', 'YYYY-MM-DD'), f.reads, f.condition
+                pg_catalog.to_char(f.last_read AT TIME ZONE 'UTC', 'YYYY-MM-DD'), f.reads, f.condition, f.class
            FROM airlock.field_access f WHERE $1 IS NULL OR f.subprocessor = $1",
         &[arg(only.clone())],
         |row| {
@@ -86,6 +86,7 @@ fn fields(only: &Option<String>) -> Result<Vec<Field>> {
                 last_read: row.get(6)?,
                 reads: row.get(7)?.unwrap_or(0),
                 condition: row.get(8)?,
+                class: row.get(9)?,
             })
         },
     )

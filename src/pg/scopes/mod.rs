@@ -5,6 +5,7 @@
 //! administrators take turns instead of revoking each other's columns.
 
 mod plan;
+mod propose;
 mod store;
 
 use crate::pg::admin::history::{kept, Of};
@@ -179,14 +180,15 @@ fn preview(wanted: &Wanted) -> Result<Vec<(&'static str, String)>> {
     Ok(lines)
 }
 
-/// Each column of the view with its type, next to the type of the base column.
+/// Each column of the view with its type, next to the type of the base column and its class.
 fn columns(planned: &Planned) -> Vec<(&'static str, String)> {
     let base = |name: &str| planned.shape.column(name).map(|c| (c.sql_type.clone(), c.encrypted.is_some()));
     let line = |c: &crate::pure::scope::resolve::PlanColumn| {
         let (sql_type, encrypted) = base(&c.name).unwrap_or_default();
         let from = if encrypted { format!("encrypted {sql_type}") } else { sql_type };
         let when = c.condition.as_ref().map_or(String::new(), |condition| format!(" where {}", condition.sql()));
-        ("column", format!("{}: {} (of {from}){when}", shown(&c.name), c.result_type))
+        let class = planned.classified.class(&c.name).map_or(String::new(), |class| format!(", class {class}"));
+        ("column", format!("{}: {} (of {from}){class}{when}", shown(&c.name), c.result_type))
     };
     planned.view.columns.iter().map(line).collect()
 }

@@ -1,17 +1,20 @@
 //! From arguments and catalogs to a view plan: who may share, what may be shared, and then `pure::scope` decides.
 
 use super::store::{self, Live};
+use crate::pg::classes;
 use crate::pg::sys::catalog::{self, Relation};
 use crate::pg::sys::sql::{self, arg};
 use crate::pg::sys::{filter, role_name};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::{ident, json_path, shown};
+use crate::pure::scope::defaults::{check_clear, expand, Classified, Taken};
 use crate::pure::scope::joins::is_root;
 use crate::pure::scope::parse::parse;
 use crate::pure::scope::resolve::{resolve, Request, ViewPlan};
 use crate::pure::scope::{Exposure, Scope, TableShape, INNER_SCHEMA, VIEW_OWNER};
 use crate::pure::subprocessor::State;
 use pgrx::pg_sys;
+use std::collections::BTreeMap;
 
 /// The arguments of create, replace and preview.
 pub struct Wanted {
@@ -41,6 +44,10 @@ pub struct Planned {
     pub view: ViewPlan,
     /// The scope that stands in its place now.
     pub existing: Option<Live>,
+    /// Classes of the columns.
+    pub classified: Classified,
+    /// What each `"default"` became, by column.
+    pub taken: BTreeMap<String, Taken>,
 }
 
 /// Schemas whose relations are nobody's to share.
@@ -73,15 +80,17 @@ pub fn plan(wanted: &Wanted) -> Result<Planned> {
             .hint("termination is final: a terminated sub-processor gets no new scope"));
     }
     catalog::lock(wanted.relation);
-    let relation = catalog::relation(wanted.relation)?
-        .ok_or_else(|| Error::new(Kind::Undefined, format!("relation {} does not exist", wanted.relation.to_u32())))?;
+    let relation = catalog::relation(wanted.relation)?.ok_or_else(|| no_relation(wanted.relation))?;
     check_kind(&relation)?;
     check_rights(wanted, &relation)?;
     check_relatives(wanted, &subprocessor, &relation)?;
     check_purposes(wanted, &subprocessor)?;
 
     let shape = catalog::shape(&relation)?;
-    let mut scope = parse(&wanted.rules, &shape)?;
+    let classified = classes::of(relation.oid, subprocessor.id)?;
+    let (rules, taken) = expand(&wanted.rules, &classified, &shape, &wanted.subprocessor)?;
+    let mut scope = parse(&rules, &shape)?;
+    check_clear(&scope, &classified)?;
     // jsonb keeps no order: the view's columns come in that of the table
     scope.rules.sort_by_key(|rule| shape.columns.iter().position(|c| c.name == rule.column));
     conditions(&mut scope, relation.oid)?;
@@ -104,7 +113,12 @@ pub fn plan(wanted: &Wanted) -> Result<Planned> {
         existing: &others,
     })?;
     check_place(wanted, existing.as_ref(), &view)?;
-    Ok(Planned { subprocessor, shape, scope, view, existing })
+    Ok(Planned { subprocessor, shape, scope, view, existing, classified, taken })
+}
+
+/// 42704: there is no relation of that number.
+pub fn no_relation(relation: pg_sys::Oid) -> Error {
+    Error::new(Kind::Undefined, format!("relation {} does not exist", relation.to_u32()))
 }
 
 /// Reads the conditions of masks as row filters are read: the view gets PostgreSQL's own words for them.
@@ -143,7 +157,7 @@ fn refused(message: String, hint: impl Into<String>) -> Error {
 }
 
 /// Ordinary and partitioned tables that outlive the session, outside the system's schemas, without row security.
-fn check_kind(relation: &Relation) -> Result<()> {
+pub fn check_kind(relation: &Relation) -> Result<()> {
     let name = shown(&relation.name);
     if CLOSED.contains(&relation.schema.as_str())
         || relation.schema.starts_with("pg_")

@@ -9,6 +9,7 @@ use crate::pg::sys::role_name;
 use crate::pg::sys::sql::{self, arg, Row};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::{literal, qualified, shown};
+use crate::pure::scope::defaults::fill;
 use crate::pure::scope::render::{render, revoke_columns, Ids, Rendered};
 use crate::pure::scope::resolve::{ExposedColumn, PlanColumn, ViewPlan};
 use crate::pure::scope::{Condition, VIEW_OWNER};
@@ -21,7 +22,7 @@ pub struct Live {
     pub id: i32,
     pub view: Option<pg_sys::Oid>,
     pub inner_view: Option<pg_sys::Oid>,
-    /// The rules as they were given.
+    /// The rules as they were given, with what `"default"` stood for.
     pub definition: Value,
     pub rules: Vec<LiveRule>,
 }
@@ -34,6 +35,7 @@ pub struct LiveRule {
     /// When it holds, as SQL; `None` for always.
     pub condition: Option<String>,
     mask_key_version: Option<i32>,
+    class_default: Option<Value>,
     since: TimestampWithTimeZone,
 }
 
@@ -54,13 +56,11 @@ pub fn live(subprocessor: i32, relation: pg_sys::Oid) -> Result<Option<Live>> {
         },
     )?;
     let Some(mut scope) = found else { return Ok(None) };
-    // 0.1.0's table has no such column
-    let condition = if before_0_2() { "NULL::pg_catalog.text" } else { "r.condition" };
     scope.rules = sql::rows(
-        &format!(
-            "SELECT r.column_name, r.mask, r.domain, r.mask_key_version, r.since, {condition} FROM airlock_catalog.rule r
-              WHERE r.scope = $1 AND r.until IS NULL ORDER BY r.ordinal"
-        ),
+        // 0.1.0's table has neither a condition nor a default
+        "SELECT r.column_name, r.mask, r.domain, r.mask_key_version, r.since, pg_catalog.to_jsonb(r) ->> 'condition',
+                pg_catalog.to_jsonb(r) -> 'class_default'
+           FROM airlock_catalog.rule r WHERE r.scope = $1 AND r.until IS NULL ORDER BY r.ordinal",
         &[arg(scope.id)],
         |row| {
             Ok(LiveRule {
@@ -70,9 +70,15 @@ pub fn live(subprocessor: i32, relation: pg_sys::Oid) -> Result<Option<Live>> {
                 mask_key_version: row.get(4)?,
                 since: row.need(5)?,
                 condition: row.get(6)?,
+                class_default: json(row, 7)?.filter(|default| !default.is_null()),
             })
         },
     )?;
+    for rule in &scope.rules {
+        if let (Some(mask), Some(given)) = (&rule.class_default, scope.definition.get_mut(&rule.column)) {
+            *given = fill(given, mask);
+        }
+    }
     Ok(Some(scope))
 }
 
@@ -83,18 +89,18 @@ fn json(row: &Row, column: usize) -> Result<Option<Value>> {
 /// Columns of the sub-processor's scopes of other relations, for the rule about foreign keys.
 pub fn exposed(subprocessor: i32, but: pg_sys::Oid) -> Result<Vec<ExposedColumn>> {
     sql::rows(
-        "SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, r.column_name, r.mask, r.domain, s.definition
+        "SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, r.column_name, r.mask, r.domain, s.definition, pg_catalog.to_jsonb(r) -> 'class_default'
            FROM airlock_catalog.scope s JOIN airlock_catalog.rule r ON r.scope = s.id AND r.until IS NULL
            JOIN pg_catalog.pg_class c ON c.oid = s.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
           WHERE s.subprocessor = $1 AND s.relation <> $2::pg_catalog.regclass AND s.dropped_at IS NULL",
         &[arg(subprocessor), arg(but)],
         |row| {
             let column: String = row.need(3)?;
-            let definition = json(row, 6)?.unwrap_or_default();
+            let (definition, default) = (json(row, 6)?.unwrap_or_default(), json(row, 7)?.unwrap_or_default());
             Ok(ExposedColumn {
                 schema: row.need(1)?,
                 table: row.need(2)?,
-                exposure: exposure(json(row, 4)?, &definition[&column]),
+                exposure: exposure(json(row, 4)?, &fill(&definition[&column], &default)),
                 column,
                 domain: row.get(5)?,
             })
@@ -206,7 +212,17 @@ fn insert(wanted: &Wanted, planned: &Planned) -> Result<(i32, Vec<i32>)> {
         epochs::ensure()?;
     }
     let columns = planned.view.columns.iter().enumerate();
-    let rules = columns.map(|(i, column)| insert_rule(id, i as i32 + 1, column, planned)).collect::<Result<_>>()?;
+    let rules: Vec<i32> =
+        columns.map(|(i, column)| insert_rule(id, i as i32 + 1, column, planned)).collect::<Result<_>>()?;
+    for (rule, column) in rules.iter().zip(&planned.view.columns) {
+        if let Some(taken) = planned.taken.get(&column.name) {
+            // apart, for 0.1.0's table has no such columns, and no classes either
+            sql::run(
+                "UPDATE airlock_catalog.rule SET class = $2, class_default = $3 WHERE id = $1",
+                &[arg(*rule), arg(taken.class.as_str()), arg(JsonB(taken.mask.clone()))],
+            )?;
+        }
+    }
     Ok((id, rules))
 }
 

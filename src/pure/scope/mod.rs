@@ -4,6 +4,7 @@
 //! [`resolve::ViewPlan`], [`render`] writes the plan as SQL.
 
 mod conditional;
+pub mod defaults;
 pub mod joins;
 pub mod parse;
 pub mod render;

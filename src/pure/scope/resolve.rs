@@ -135,7 +135,8 @@ impl ColumnExpr {
 }
 
 /// Schemas that are no place for a scoped table or view.
-const RESERVED_SCHEMAS: [&str; 5] = ["pg_catalog", "information_schema", "airlock", "airlock_catalog", INNER_SCHEMA];
+pub const RESERVED_SCHEMAS: [&str; 5] =
+    ["pg_catalog", "information_schema", "airlock", "airlock_catalog", INNER_SCHEMA];
 
 /// Holds the scope against the table.
 ///
