@@ -93,9 +93,8 @@ fn default_is_the_mask_of_the_longest_class_and_stays_what_it_became() {
     );
     let read = "SELECT email, phone, city, ssn FROM acme.customers WHERE id = 7";
     let row = cluster.sql("acme", read).ok().rows.remove(0);
-    let shown = ["***@example.com", "**************07", "*.", "********"].map(|s| Some(s.to_string()));
-    assert_eq!(row[0], shown[0]);
-    assert_eq!((&row[1].as_ref().unwrap()[14..], &row[3]), ("07", &shown[3]), "{row:?}");
+    let fields: Vec<&str> = row.iter().map(|f| f.as_deref().unwrap()).collect();
+    assert_eq!((fields[0], &fields[1][14..], fields[2], fields[3]), ("***@example.com", "07", "L.", "********"));
     // for another sub-processor another mask, with its domain
     cluster.admin("SELECT airlock.replace_scope('globex', 'public.customers', '{\"email\": \"default\"}', row_filter => 'consent')");
     let globex = "SELECT mask->>'mask', domain FROM airlock_catalog.rule r JOIN airlock_catalog.scope c ON c.id = r.scope AND c.dropped_at IS NULL
@@ -120,10 +119,10 @@ fn default_is_the_mask_of_the_longest_class_and_stays_what_it_became() {
     assert_eq!(cluster.sql("acme", read).ok().rows[0], row);
     let found = findings(&cluster);
     let of = |column: &str| {
-        let object = format!("acme: customers.{column}");
+        let object = format!("acme: public.customers.{column}");
         let found: Vec<_> = found.iter().filter(|f| f[0] == object).collect();
         assert_eq!(found.len(), 1, "{column}: {found:#?}");
-        assert!(found[0][2].contains("SELECT airlock.replace_scope('acme', 'customers', …)"), "{found:?}");
+        assert!(found[0][2].contains("SELECT airlock.replace_scope('acme', 'public.customers', …)"), "{found:?}");
         found[0][1].clone()
     };
     assert!(of("email").contains("class \"pii.contact.email\": that is another mask by now"), "{found:#?}");
@@ -200,7 +199,7 @@ fn a_class_forbids_clear_for_itself_and_what_is_under_it() {
     cluster.admin("SELECT airlock.set_class('place', forbid_clear => true)");
     let found = findings(&cluster);
     assert_eq!(found.len(), 1, "{found:#?}");
-    assert_eq!(found[0][0], "acme: customers.city");
+    assert_eq!(found[0][0], "acme: public.customers.city");
     assert!(found[0][1].contains("clear, which class \"place\" forbids by now"), "{found:#?}");
     let shown = "SELECT city FROM acme.customers WHERE id = 7";
     assert!(
