@@ -3,6 +3,7 @@
 use super::{findings, refused};
 use crate::cluster::Cluster;
 use crate::fixture::{running, VISIBLE};
+use crate::process::eventually;
 use crate::protocol::Answer;
 
 const ON: &str = "SECURITY LABEL FOR airlock ON";
@@ -245,4 +246,30 @@ fn a_sub_processor_labels_nothing_and_learns_words() {
     // its owner may, in a session of nobody's
     cluster.admin(&format!("{ON} COLUMN public.theirs.a IS 'pii'; SELECT public.relabel()"));
     assert_eq!(labels(&cluster).len(), 3);
+}
+
+/// What is being classified just now holds for a scope that is being made just now.
+#[test]
+fn a_scope_waits_for_who_classifies() {
+    let cluster = running();
+    cluster.admin("SELECT airlock.set_class('pii', forbid_clear => true)");
+    let rules = [r#"{"id": "clear", "city": "clear"}"#, r#"{"id": "clear", "country": "clear"}"#];
+    for (change, rules) in [
+        ("SECURITY LABEL FOR airlock ON COLUMN public.customers.city IS 'pii.place'", rules[0]),
+        ("SELECT airlock.set_class('place', forbid_clear => true)", rules[1]),
+    ] {
+        cluster.admin(&format!(
+            "{ON} COLUMN public.customers.country IS NULL; {ON} COLUMN public.customers.country IS 'place'"
+        ));
+        cluster.admin(&super::scope("replace", rules));
+        let (mut first, mut second) = (cluster.connect("postgres"), cluster.connect("postgres"));
+        first.query(&format!("BEGIN; {change}")).ok();
+        second.begin(&super::scope("replace", rules));
+        eventually("the second waits", || {
+            (cluster.admin("SELECT count(*) FROM pg_locks WHERE NOT granted").value() == "1").then_some(())
+        });
+        first.query("COMMIT").ok();
+        let answer = second.finish();
+        assert_eq!(answer.code(), "AL010", "{change}: {answer:?}");
+    }
 }
