@@ -73,8 +73,10 @@ pub struct Which<'a> {
 }
 
 impl Table {
-    /// `None` when there is no such table any more.
+    /// `None` when there is no such table any more. It keeps its name until the transaction ends: another one under it would be
+    /// read with this one's rights.
     pub fn find(oid: pg_sys::Oid) -> Result<Option<Table>> {
+        catalog::hold(oid);
         let Some(relation) = catalog::relation(oid)?.filter(|r| r.kind == "r" || r.kind == "p") else {
             return Ok(None);
         };

@@ -34,6 +34,12 @@ pub fn lock(relation: pg_sys::Oid) {
     unsafe { pg_sys::LockRelationOid(relation, pg_sys::ShareUpdateExclusiveLock as i32) }
 }
 
+/// Keeps a relation from being renamed, moved or dropped until the transaction ends, and nobody from reading and writing it.
+pub fn hold(relation: pg_sys::Oid) {
+    // SAFETY: as `lock`.
+    unsafe { pg_sys::LockRelationOid(relation, pg_sys::AccessShareLock as i32) }
+}
+
 /// The relation, `None` when there is none.
 pub fn relation(oid: pg_sys::Oid) -> Result<Option<Relation>> {
     sql::first(
