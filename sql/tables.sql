@@ -105,7 +105,9 @@ CREATE TABLE airlock_catalog.scope (
   dropped_at   timestamptz,
   dropped_by   text,
   -- what each subject column stands for: the root of its foreign keys
-  subject_domains text[] NOT NULL DEFAULT '{}'
+  subject_domains text[] NOT NULL DEFAULT '{}',
+  -- relations that the row filter's subqueries name
+  filter_relations regclass[] NOT NULL DEFAULT '{}'
 );
 CREATE UNIQUE INDEX scope_one_exposure ON airlock_catalog.scope (subprocessor, relation) WHERE dropped_at IS NULL;
 

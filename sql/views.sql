@@ -45,7 +45,8 @@ SELECT s.name AS subprocessor, v.version, v.state, v.root_generation, v.activate
  ORDER BY s.name, v.version;
 
 CREATE VIEW airlock.scopes AS
-SELECT s.name AS subprocessor, c.relation, c.view, c.row_filter, c.subject, c.purposes, c.definition, c.id AS scope_no, c.created_at, c.created_by
+SELECT s.name AS subprocessor, c.relation, c.view, c.row_filter, c.subject, c.purposes, c.definition, c.id AS scope_no, c.created_at, c.created_by,
+       c.filter_relations
   FROM airlock_catalog.scope c JOIN airlock_catalog.subprocessor s ON s.id = c.subprocessor
  WHERE c.dropped_at IS NULL;
 

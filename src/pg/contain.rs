@@ -278,9 +278,10 @@ unsafe fn may_select(access: &Access, registry: Option<&Registry>, subprocessor:
         return mine(scope);
     }
     // beneath the views: by the view owner, and only what a scope of this sub-processor stands on
-    access.user == owner
-        && owner != pg_sys::InvalidOid
-        && registry.scopes.values().any(|s| mine(s) && (s.relation == relid || s.inner_view == relid))
+    let beneath = |s: &crate::pg::registry::Scope| {
+        s.relation == relid || s.inner_view == relid || s.filter_relations.contains(&relid)
+    };
+    access.user == owner && owner != pg_sys::InvalidOid && registry.scopes.values().any(|s| mine(s) && beneath(s))
 }
 
 /// Whether PUBLIC holds SELECT on a catalog, or on each of the columns that are read of it.

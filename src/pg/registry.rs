@@ -38,6 +38,8 @@ pub struct Scope {
     pub view: pg_sys::Oid,
     /// The inner view.
     pub inner_view: pg_sys::Oid,
+    /// Relations that its row filter's subqueries name.
+    pub filter_relations: Vec<pg_sys::Oid>,
     /// Purposes it is limited to; empty for all of the contract.
     pub purposes: Vec<String>,
     /// Whom its rows are about, where it says so.
@@ -174,7 +176,9 @@ fn load(generation: (u64, u64)) -> Result<Registry> {
         let relation = row.need("relation")?;
         let subject = Subject::new(row.texts("subject"), row.texts("subject_domains"));
         let fingerprint = row.text("fingerprint");
-        let scope = Scope { id, subprocessor, relation, view, inner_view, purposes, subject, fingerprint };
+        let filter_relations = row.oids("filter_relations");
+        let scope =
+            Scope { id, subprocessor, relation, view, inner_view, filter_relations, purposes, subject, fingerprint };
         registry.scopes.insert(id, Rc::new(scope));
         registry.views.insert(view.to_u32(), id);
         Ok(())

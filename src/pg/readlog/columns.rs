@@ -408,7 +408,7 @@ impl Work<'_> {
 }
 
 /// The columns and sub-selects in an expression, without what is inside the latter.
-pub(super) unsafe fn leaves(node: *mut pg_sys::Node) -> Vec<*mut pg_sys::Node> {
+unsafe fn leaves(node: *mut pg_sys::Node) -> Vec<*mut pg_sys::Node> {
     unsafe extern "C-unwind" fn walk(node: *mut pg_sys::Node, found: *mut c_void) -> bool {
         if node.is_null() {
             return false;

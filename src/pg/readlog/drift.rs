@@ -80,7 +80,8 @@ pub fn check(registry: &Registry, scopes: &[i32]) -> Result<()> {
             continue;
         }
         // noted first: what changes while it is looked at makes it stale
-        SEEN.with(|s| s.borrow_mut().relations.extend([scope.view, scope.inner_view, scope.relation]));
+        let beneath = [scope.view, scope.inner_view, scope.relation].into_iter().chain(scope.filter_relations.clone());
+        SEEN.with(|s| s.borrow_mut().relations.extend(beneath));
         let wrong = match changed(scope)? {
             Some(what) => Some((format!("the views of scope {} were changed", scope.id), what)),
             None if relabelled(scope) => Some((
@@ -117,7 +118,7 @@ fn changed(scope: &Scope) -> Result<Option<&'static str>> {
     match fingerprint::of(scope.view, scope.inner_view) {
         Ok(now) if now == stored => Ok(None),
         Ok(_) => {
-            Ok(Some("a view, or the relation beneath it, was renamed, replaced or altered since the scope was made"))
+            Ok(Some("a view, or a relation beneath it, was renamed, replaced or altered since the scope was made"))
         }
         Err(error) if matches!(error.kind, Kind::State | Kind::Undefined) => {
             Ok(Some("a view is not of the form that scopes have"))

@@ -3,11 +3,11 @@
 #![allow(unsafe_code)] // ◆ plan nodes, backend status entry
 #![allow(ffi_unwind_calls)] // reason: reads of the session's role variables, which cannot raise
 
-use super::columns::{self, Column, Use};
+use super::columns::{Column, Use};
 use crate::pg::registry::Registry;
 use crate::pg::sys::compat::Access;
 use crate::pg::sys::raw::{raw_authenticated_user, raw_current_user, raw_session_user};
-use crate::pg::sys::{now, role_name};
+use crate::pg::sys::{now, reads, role_name};
 use crate::pure::name::ident;
 use crate::pure::normalise::apart;
 use crate::pure::record::{Record, RecordKind, StatementId, MAX_STATEMENT};
@@ -55,9 +55,9 @@ pub unsafe fn facts(registry: &Registry, accesses: &[Access], known: Option<&Use
             facts.scopes.push(scope.id);
             facts.views.push(view.clone());
             // SAFETY: the statement holds locks on what it reads.
-            for number in unsafe { of_filter(scope.inner_view) } {
-                if let Some(name) = column_name(scope.relation, number) {
-                    add(&mut facts.base_columns, &format!("{table}.{name}"));
+            for (relation, number) in unsafe { of_filter(scope.inner_view) } {
+                if let Some(name) = column_name(relation.into(), number) {
+                    add(&mut facts.base_columns, &format!("{}.{name}", relation_name(relation.into())));
                 }
             }
         }
@@ -233,27 +233,22 @@ unsafe fn text(pointer: *const std::ffi::c_char) -> String {
     unsafe { CStr::from_ptr(pointer).to_string_lossy().into_owned() }
 }
 
-/// The columns that a scope's row filter reads, by number in the base relation: the conditions of the inner view.
+/// The columns that a scope's row filter reads, of the base relation and of those that its subqueries look into: the
+/// conditions of the inner view.
 ///
 /// # Safety
 /// Inside a transaction; `view` is a view that the caller holds a lock on.
-unsafe fn of_filter(view: pg_sys::Oid) -> Vec<i16> {
+unsafe fn of_filter(view: pg_sys::Oid) -> BTreeSet<Column> {
     // SAFETY: the relation is opened, looked at and closed; the rule's query lives in its cache entry until then.
     unsafe {
         let relation = pg_sys::try_relation_open(view, pg_sys::AccessShareLock as i32);
         if relation.is_null() {
-            return Vec::new();
+            return BTreeSet::new();
         }
         let query = pg_sys::get_view_query(relation);
         let quals = if (*query).jointree.is_null() { std::ptr::null_mut() } else { (*(*query).jointree).quals };
-        let mut numbers: Vec<i16> = columns::leaves(quals)
-            .into_iter()
-            .filter(|node| (**node).type_ == pg_sys::NodeTag::T_Var)
-            .map(|node| (*node.cast::<pg_sys::Var>()).varattno)
-            .collect();
+        let read = reads::of(quals, (*query).rtable);
         pg_sys::relation_close(relation, pg_sys::NoLock as i32);
-        numbers.sort_unstable();
-        numbers.dedup();
-        numbers
+        read.columns
     }
 }

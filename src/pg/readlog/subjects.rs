@@ -29,6 +29,8 @@ pub struct Collector(RefCell<Vec<Rc<Persons>>>);
 struct Persons {
     scope: i32,
     relation: pg_sys::Oid,
+    /// Its row filter looks into tables, so a join may be what leaves a row out.
+    joined: bool,
     subject: Option<Known>,
     sets: RefCell<Sets>,
     unknown: Cell<bool>,
@@ -76,6 +78,7 @@ impl Collector {
             let persons = Persons {
                 scope: *id,
                 relation: scope.relation,
+                joined: !scope.filter_relations.is_empty(),
                 subject,
                 sets: RefCell::default(),
                 unknown: Cell::new(false),
@@ -111,6 +114,13 @@ impl Persons {
         let Some(known) = &self.subject else { return };
         let hash = known.key.hash(person);
         self.sets.borrow_mut().seen.insert(hash, person);
+    }
+
+    /// A scan gave a row of this person, and whether the row filter drops it cannot be told.
+    fn perhaps(&self, person: &[u8]) {
+        let Some(known) = &self.subject else { return };
+        let hash = known.key.hash(person);
+        self.sets.borrow_mut().scanned.insert(hash, person);
     }
 
     /// A scan gave a row of this person to the filter at this place.

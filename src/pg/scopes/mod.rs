@@ -1,9 +1,10 @@
 //! Scopes: SQL to preview, create, replace and drop them.
 //!
 //! `plan` reads the catalogs and decides (through `pure::scope`), `store` writes rows and runs the rendered statements,
-//! all in the caller's transaction. Locks are taken in one order, the sub-processor's row and then the relation, so two
-//! administrators take turns instead of revoking each other's columns.
+//! all in the caller's transaction. Locks are taken in one order, the sub-processor's row and then the relations (`others`),
+//! so two administrators take turns instead of revoking each other's columns.
 
+mod others;
 mod plan;
 mod propose;
 mod store;
@@ -18,6 +19,7 @@ use crate::pg::sys::sql;
 use crate::pg::sys::{d, return_set, Args, Sql};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::{literal, shown};
+use crate::pure::scope::reads;
 use crate::pure::scope::resolve::{newly_exposed, Exposed};
 use crate::sql_function;
 use pgrx::pg_sys;
@@ -129,21 +131,22 @@ fn replace(wanted: &Wanted) -> Result<pg_sys::Oid> {
     };
     store::remove(old, &wanted.subprocessor)?;
     let view = store::install(wanted, &planned)?;
-    store::revoke_unneeded(wanted.relation)?;
+    store::revoke_unneeded(wanted.relation, old)?;
     shared::changed();
     Ok(view)
 }
 
 fn drop_scope(name: &str, relation: pg_sys::Oid) -> Result<()> {
     let subprocessor = plan::subprocessor(name)?;
-    catalog::lock(relation);
-    let old = store::live(subprocessor.id, relation)?.ok_or_else(|| {
+    let old = store::live(subprocessor.id, relation)?;
+    others::lock(relation, old.as_ref(), &[]);
+    let old = old.ok_or_else(|| {
         let table =
             catalog::relation(relation).ok().flatten().map_or_else(|| relation.to_u32().to_string(), |r| r.name);
         store::no_scope(name, &table).hint("see TABLE airlock.scopes")
     })?;
     store::remove(&old, name)?;
-    store::revoke_unneeded(relation)?;
+    store::revoke_unneeded(relation, &old)?;
     shared::changed();
     Ok(())
 }
@@ -170,6 +173,7 @@ fn preview(wanted: &Wanted) -> Result<Vec<(&'static str, String)>> {
     let rows = sample::rows(&wanted.subprocessor, wanted.relation, &null_as, SAMPLE)?;
     lines.extend(rows.into_iter().map(|row| ("sample", row)));
     lines.extend(planned.view.notes.iter().map(|note| ("note", note.clone())));
+    lines.extend(reads::notes(&planned.others).into_iter().map(|note| ("note", note)));
     lines.extend(plan::frequencies(wanted.relation, &planned)?.into_iter().map(|line| ("warning", line)));
     if let Some(old) = &planned.existing {
         lines.extend(store::drops(old)?.into_iter().map(|sql| ("sql", sql)));

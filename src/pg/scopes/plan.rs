@@ -1,5 +1,6 @@
 //! From arguments and catalogs to a view plan: who may share, what may be shared, and then `pure::scope` decides.
 
+use super::others::{self, Locked};
 use super::store::{self, Live};
 use crate::pg::classes;
 use crate::pg::sys::catalog::{self, Relation};
@@ -10,6 +11,7 @@ use crate::pure::name::{ident, json_path, shown};
 use crate::pure::scope::defaults::{check_clear, expand, Classified, Taken};
 use crate::pure::scope::joins::is_root;
 use crate::pure::scope::parse::parse;
+use crate::pure::scope::reads::OtherRelation;
 use crate::pure::scope::resolve::{resolve, Request, ViewPlan};
 use crate::pure::scope::{Exposure, Scope, TableShape, INNER_SCHEMA, VIEW_OWNER};
 use crate::pure::subprocessor::State;
@@ -42,6 +44,10 @@ pub struct Planned {
     pub shape: TableShape,
     pub scope: Scope,
     pub view: ViewPlan,
+    /// Relations that the row filter's subqueries name, by number.
+    pub filter_relations: Vec<pg_sys::Oid>,
+    /// Those of them that are not the scope's own, with the columns that are read.
+    pub others: Vec<OtherRelation>,
     /// The scope that stands in its place now.
     pub existing: Option<Live>,
     /// Classes of the columns.
@@ -79,10 +85,10 @@ pub fn plan(wanted: &Wanted) -> Result<Planned> {
         return Err(Error::new(Kind::State, format!("sub-processor {} is terminated", shown(&wanted.subprocessor)))
             .hint("termination is final: a terminated sub-processor gets no new scope"));
     }
-    catalog::lock(wanted.relation);
+    let locked = Locked::take(wanted, store::live(subprocessor.id, wanted.relation)?.as_ref())?;
     let relation = catalog::relation(wanted.relation)?.ok_or_else(|| no_relation(wanted.relation))?;
-    check_kind(&relation)?;
-    check_rights(wanted, &relation)?;
+    check_kind("relation", &relation)?;
+    check_rights(wanted.caller, &relation)?;
     check_relatives(wanted, &subprocessor, &relation)?;
     check_purposes(wanted, &subprocessor)?;
 
@@ -95,6 +101,7 @@ pub fn plan(wanted: &Wanted) -> Result<Planned> {
     scope.rules.sort_by_key(|rule| shape.columns.iter().position(|c| c.name == rule.column));
     conditions(&mut scope, relation.oid)?;
     let filter = wanted.row_filter.as_deref().map(|text| filter::analyse(relation.oid, text)).transpose()?;
+    let looked_into = others::check(wanted.caller, filter.as_ref(), &locked)?;
     let existing = store::live(subprocessor.id, relation.oid)?;
     if let Some(live) = &existing {
         keep_domains(&mut scope, live, &shape);
@@ -113,7 +120,9 @@ pub fn plan(wanted: &Wanted) -> Result<Planned> {
         existing: &others,
     })?;
     check_place(wanted, existing.as_ref(), &view)?;
-    Ok(Planned { subprocessor, shape, scope, view, existing, classified, taken })
+    let filter_relations = filter.map_or_else(Vec::new, |filter| filter.relations);
+    let others = looked_into;
+    Ok(Planned { subprocessor, shape, scope, view, filter_relations, others, existing, classified, taken })
 }
 
 /// 42704: there is no relation of that number.
@@ -130,6 +139,10 @@ fn conditions(scope: &mut Scope, relation: pg_sys::Oid) -> Result<()> {
             let message = format!("the condition is refused: {}", error.message);
             Error { hint: error.hint, ..Error::scope(&path, message) }
         })?;
+        if !read.relations.is_empty() {
+            return Err(Error::scope(&path, "the condition holds a subquery")
+                .hint("keep a flag in the table and ask for that; a row_filter may look into other tables"));
+        }
         (condition.text, condition.columns) = (read.sql, read.columns);
     }
     Ok(())
@@ -152,12 +165,10 @@ fn keep_domains(scope: &mut Scope, live: &Live, shape: &TableShape) {
     }
 }
 
-fn refused(message: String, hint: impl Into<String>) -> Error {
-    Error::scope("relation", message).hint(hint)
-}
-
-/// Ordinary and partitioned tables that outlive the session, outside the system's schemas, without row security.
-pub fn check_kind(relation: &Relation) -> Result<()> {
+/// Ordinary and partitioned tables that outlive the session, outside the system's schemas, without row security. `path` is
+/// the argument that names the relation.
+pub fn check_kind(path: &str, relation: &Relation) -> Result<()> {
+    let refused = |message: String, hint: String| Error::scope(path, message).hint(hint);
     let name = shown(&relation.name);
     if CLOSED.contains(&relation.schema.as_str())
         || relation.schema.starts_with("pg_")
@@ -165,7 +176,7 @@ pub fn check_kind(relation: &Relation) -> Result<()> {
     {
         return Err(refused(
             format!("schema {} is not open to scopes", shown(&relation.schema)),
-            "scopes are for tables of your own",
+            "scopes are for tables of your own".into(),
         ));
     }
     let what = match relation.kind.as_str() {
@@ -179,28 +190,29 @@ pub fn check_kind(relation: &Relation) -> Result<()> {
     if let Some(what) = what {
         return Err(refused(
             format!("{name} is {what}"),
-            "make the scope on the table itself: rights, keys and masks are checked there",
+            "name the table itself: rights, keys and masks are checked there".into(),
         ));
     }
     if relation.persistence == "t" {
-        return Err(refused(format!("{name} is a temporary table"), "make the scope on a table that stays"));
+        return Err(refused(format!("{name} is a temporary table"), "use a table that stays".into()));
     }
     if relation.row_security {
         let table = format!("{}.{}", ident(&relation.schema), ident(&relation.name));
         return Err(refused(
             format!("row security is enabled on {name}"),
-            format!("its policies would be applied for {VIEW_OWNER} instead of the reader: put the condition into row_filter and ALTER TABLE {table} DISABLE ROW LEVEL SECURITY, or share a table without policies"),
+            format!("its policies would be applied for {VIEW_OWNER} instead of the reader: put the condition into row_filter and ALTER TABLE {table} DISABLE ROW LEVEL SECURITY, or use a table without policies"),
         ));
     }
     Ok(())
 }
 
-/// An administrator of airlock can share only what the role could share with GRANT.
-fn check_rights(wanted: &Wanted, relation: &Relation) -> Result<()> {
-    if catalog::may_share(wanted.caller, relation.oid)? {
+/// An administrator of airlock can share only what the role could share with GRANT. Of a relation that the row filter looks
+/// into, what is shared is whether it has a row.
+pub fn check_rights(caller: pg_sys::Oid, relation: &Relation) -> Result<()> {
+    if catalog::may_share(caller, relation.oid)? {
         return Ok(());
     }
-    let (role, table) = (role_name(wanted.caller), format!("{}.{}", ident(&relation.schema), ident(&relation.name)));
+    let (role, table) = (role_name(caller), format!("{}.{}", ident(&relation.schema), ident(&relation.name)));
     Err(Error::new(Kind::Privilege, format!("role {} may not share {}", shown(&role), shown(&relation.name)))
         .detail("a scope gives rows away: its maker must own the relation or hold SELECT on it with grant option")
         .hint(format!("GRANT SELECT ON {table} TO {} WITH GRANT OPTION", ident(&role))))
@@ -211,15 +223,16 @@ fn check_relatives(wanted: &Wanted, subprocessor: &Subprocessor, relation: &Rela
     for relative in catalog::relatives(relation.oid)? {
         if store::live(subprocessor.id, relative)?.is_some() {
             let other = catalog::relation(relative)?.map(|r| r.name).unwrap_or_default();
-            return Err(refused(
+            return Err(Error::scope(
+                "relation",
                 format!(
                     "sub-processor {} has a scope of {}, which shares rows with {}",
                     shown(&wanted.subprocessor),
                     shown(&other),
                     shown(&relation.name)
                 ),
-                "a parent and its partitions or children show the same rows: drop one scope first",
-            ));
+            )
+            .hint("a parent and its partitions or children show the same rows: drop one scope first"));
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use crate::pg::sys::sql::{self, arg, Row};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::{literal, qualified, shown};
 use crate::pure::scope::defaults::fill;
-use crate::pure::scope::render::{render, revoke_columns, Ids, Rendered};
+use crate::pure::scope::render::{grant_columns, render, revoke_columns, Ids, Rendered};
 use crate::pure::scope::resolve::{ExposedColumn, PlanColumn, ViewPlan};
 use crate::pure::scope::{Condition, VIEW_OWNER};
 use pgrx::datum::TimestampWithTimeZone;
@@ -22,6 +22,8 @@ pub struct Live {
     pub id: i32,
     pub view: Option<pg_sys::Oid>,
     pub inner_view: Option<pg_sys::Oid>,
+    /// Relations that the row filter's subqueries name.
+    pub filter_relations: Vec<pg_sys::Oid>,
     /// The rules as they were given, with what `"default"` stood for.
     pub definition: Value,
     pub rules: Vec<LiveRule>,
@@ -46,13 +48,24 @@ pub fn no_scope(subprocessor: &str, table: &str) -> Error {
 
 /// The scope in force of a sub-processor and relation.
 pub fn live(subprocessor: i32, relation: pg_sys::Oid) -> Result<Option<Live>> {
+    // 0.1.0's table has no such column
+    let named = if before_0_2() { "'{}'" } else { "s.filter_relations" };
     let found = sql::first(
-        "SELECT s.id, s.view::pg_catalog.oid, s.inner_view::pg_catalog.oid, s.definition FROM airlock_catalog.scope s
-          WHERE s.subprocessor = $1 AND s.relation = $2::pg_catalog.regclass AND s.dropped_at IS NULL",
+        &format!(
+            "SELECT s.id, s.view::pg_catalog.oid, s.inner_view::pg_catalog.oid, {named}::pg_catalog.oid[], s.definition
+               FROM airlock_catalog.scope s
+              WHERE s.subprocessor = $1 AND s.relation = $2::pg_catalog.regclass AND s.dropped_at IS NULL"
+        ),
         &[arg(subprocessor), arg(relation)],
         |row| {
-            let definition = json(row, 4)?.unwrap_or_default();
-            Ok(Live { id: row.need(1)?, view: row.get(2)?, inner_view: row.get(3)?, definition, rules: Vec::new() })
+            Ok(Live {
+                id: row.need(1)?,
+                view: row.get(2)?,
+                inner_view: row.get(3)?,
+                filter_relations: row.need(4)?,
+                definition: json(row, 5)?.unwrap_or_default(),
+                rules: Vec::new(),
+            })
         },
     )?;
     let Some(mut scope) = found else { return Ok(None) };
@@ -171,7 +184,10 @@ pub fn rehearse(wanted: &Wanted, planned: &Planned) -> Result<Rendered> {
 }
 
 fn rendered(view: &ViewPlan, planned: &Planned, id: i32, rules: &[i32]) -> Result<Rendered> {
-    render(view, &Ids { scope_id: id, rule_ids: rules }, &role_name(planned.subprocessor.role))
+    let mut all = render(view, &Ids { scope_id: id, rule_ids: rules }, &role_name(planned.subprocessor.role))?;
+    let others = planned.others.iter().map(|other| grant_columns(&other.schema, &other.name, &other.columns));
+    all.grants.splice(0..0, others);
+    Ok(all)
 }
 
 fn execute(rendered: &Rendered) -> Result<()> {
@@ -210,6 +226,16 @@ fn insert(wanted: &Wanted, planned: &Planned) -> Result<(i32, Vec<i32>)> {
             &[arg(id), arg(planned.view.subject_domains.clone())],
         )?;
         epochs::ensure()?;
+    }
+    if !planned.filter_relations.is_empty() {
+        if before_0_2() {
+            return Err(Error::new(Kind::State, "a row filter of this version's catalog cannot hold a subquery")
+                .hint("ALTER EXTENSION pg_airlock UPDATE first"));
+        }
+        sql::run(
+            "UPDATE airlock_catalog.scope SET filter_relations = $2::pg_catalog.oid[]::pg_catalog.regclass[] WHERE id = $1",
+            &[arg(id), arg(planned.filter_relations.clone())],
+        )?;
     }
     let columns = planned.view.columns.iter().enumerate();
     let rules: Vec<i32> =
@@ -316,24 +342,33 @@ pub fn drops(old: &Live) -> Result<Vec<String>> {
     Ok(statements)
 }
 
-/// Takes SELECT back from the view owner on every column of the relation that no scope of any sub-processor needs.
-pub fn revoke_unneeded(relation: pg_sys::Oid) -> Result<()> {
+/// Takes SELECT back from the view owner on every column that no scope of any sub-processor needs, of the relation and of
+/// those that the old scope's row filter looked into.
+pub fn revoke_unneeded(relation: pg_sys::Oid, old: &Live) -> Result<()> {
+    let others = old.filter_relations.iter().copied().filter(|other| *other != relation);
+    std::iter::once(relation).chain(others).try_for_each(take_back)
+}
+
+fn take_back(relation: pg_sys::Oid) -> Result<()> {
     let Some(facts) = catalog::relation(relation)? else { return Ok(()) };
+    let named = if before_0_2() { "false" } else { "$1::pg_catalog.regclass = ANY (s.filter_relations)" };
     let scopes = sql::rows(
-        "SELECT s.inner_view::pg_catalog.oid, s.subject FROM airlock_catalog.scope s
-          WHERE s.relation = $1::pg_catalog.regclass AND s.dropped_at IS NULL",
+        &format!(
+            "SELECT s.inner_view::pg_catalog.oid, s.subject, s.relation = $1::pg_catalog.regclass FROM airlock_catalog.scope s
+              WHERE (s.relation = $1::pg_catalog.regclass OR {named}) AND s.dropped_at IS NULL"
+        ),
         &[arg(relation)],
-        |row| Ok((row.get::<pg_sys::Oid>(1)?, row.need::<Vec<String>>(2)?)),
+        |row| Ok((row.get::<pg_sys::Oid>(1)?, row.need::<Vec<String>>(2)?, row.need::<bool>(3)?)),
     )?;
     let granted = catalog::columns_granted(relation, VIEW_OWNER)?;
     let mut needed = Vec::new();
-    for (inner, subject) in scopes {
+    for (inner, subject, own) in scopes {
         let read = inner.map_or(Ok(Vec::new()), |view| catalog::columns_read(view, relation))?;
-        if read.is_empty() && subject.is_empty() {
+        if own && read.is_empty() && subject.is_empty() {
             // a scope of constants needs a right on some column to count rows, and any of them may be it
             return Ok(());
         }
-        needed.extend(read.into_iter().chain(subject));
+        needed.extend(read.into_iter().chain(subject.into_iter().filter(|_| own)));
     }
     let unneeded: Vec<String> = granted.into_iter().filter(|column| !needed.contains(column)).collect();
     if unneeded.is_empty() {

@@ -1,16 +1,18 @@
 //! `row_filter`: a text of the user's becomes one analysed boolean expression and then canonical text. What goes into a
 //! view is what PostgreSQL's own deparser writes, never what the user wrote.
 //!
-//! The expression may hold columns of the relation, constants and built-in functions that no setting of the reader can
-//! move: an exhaustive walk whose last arm refuses. It is read under the fixed settings of `sys::sql::settled`.
+//! The expression may hold columns of the relation, constants, built-in functions that no setting of the reader can
+//! move, and EXISTS and IN over other tables (`sys::subquery`): an exhaustive walk whose last arm refuses. It is read under
+//! the fixed settings of `sys::sql::settled`, so every relation outside pg_catalog is named and printed with its schema.
 #![allow(unsafe_code)] // ◆ parser, analyser, parse trees
 
-use super::{compat, sql};
+use super::{list, sql};
 use crate::pg::encrypted;
 use crate::pure::error::{Error, Result};
 use crate::pure::name::shown;
+use crate::pure::scope::reads::{check_columns, Unfit};
 use pgrx::{pg_guard, pg_sys, PgList};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{c_void, CStr, CString};
 
 /// Longest filter in bytes.
@@ -24,15 +26,20 @@ const PATH: &str = "row_filter";
 pub struct Filter {
     /// Canonical text of the expression.
     pub sql: String,
-    /// Columns it reads, in order.
+    /// Columns of the relation that it reads, in order.
     pub columns: Vec<String>,
+    /// Relations that its subqueries name, by number; the filtered one too where it is among them.
+    pub relations: Vec<pg_sys::Oid>,
+    /// Of those but the filtered one: the columns that are read, in order.
+    pub others: Vec<(pg_sys::Oid, Vec<String>)>,
 }
 
 /// Reads `text` as a boolean expression over the columns of `relation`.
 ///
 /// # Errors
-/// `AL010` at `row_filter`: not one expression, unknown columns, subqueries, aggregates, functions that are not
-/// built in and IMMUTABLE (the clocks of the transaction and the statement excepted), encrypted columns.
+/// `AL010` at `row_filter`: not one expression, unknown columns, subqueries other than EXISTS and IN over tables,
+/// aggregates, functions that are not built in and IMMUTABLE (the clocks of the transaction and the statement excepted),
+/// encrypted columns.
 pub fn analyse(relation: pg_sys::Oid, text: &str) -> Result<Filter> {
     if text.len() > LONGEST {
         return Err(refused(
@@ -42,13 +49,17 @@ pub fn analyse(relation: pg_sys::Oid, text: &str) -> Result<Filter> {
     }
     let text = CString::new(text).map_err(|_| refused("the row filter holds a zero byte".into(), FORM))?;
     // SAFETY: inside a subtransaction that is rolled back, the trees live in the caller's memory context.
-    sql::refusable(|| unsafe { read(relation, &text) })?
-        .map_err(|said| refused(format!("the row filter cannot be read: {said}"), FORM))
+    sql::refusable(|| unsafe { read(relation, &text) })?.map_err(|said| {
+        let hint = if said.starts_with("relation ") { QUALIFIED } else { FORM };
+        refused(format!("the row filter cannot be read: {said}"), hint)
+    })
 }
 
 const FORM: &str = "write one boolean expression over the table's columns, such as 'consent AND country = ''FR'''";
 
-fn refused(message: String, hint: impl Into<String>) -> Error {
+const QUALIFIED: &str = "write the schema before the name of another table, such as public.consents";
+
+pub(super) fn refused(message: String, hint: impl Into<String>) -> Error {
     Error::scope(PATH, message).hint(hint)
 }
 
@@ -75,15 +86,14 @@ unsafe fn read(relation: pg_sys::Oid, text: &CStr) -> Result<Filter> {
         let node = pg_sys::coerce_to_boolean(state, node, c"row_filter".as_ptr());
         pg_sys::assign_expr_collations(state, node);
 
-        let mut walk = Walk { relation: rel, columns: BTreeSet::new() };
-        walk.columns_of(node)?;
+        let mut walk = Walk::new(relation, list((*state).p_rtable));
+        walk.node(node)?;
+        walk.functions = true;
         walk.node(node)?;
         let context = pg_sys::deparse_context_for((*(*rel).rd_rel).relname.data.as_ptr(), relation);
         let printed = pg_sys::deparse_expression(node, context, false, false);
-        let filter = Filter {
-            sql: CStr::from_ptr(printed).to_string_lossy().into_owned(),
-            columns: walk.columns.into_iter().map(|n| attribute(rel, n)).collect(),
-        };
+        let sql = CStr::from_ptr(printed).to_string_lossy().into_owned();
+        let filter = walk.found(sql)?;
         pg_sys::free_parsestate(state);
         pg_sys::table_close(rel, pg_sys::AccessShareLock as i32);
         Ok(filter)
@@ -129,56 +139,95 @@ unsafe fn expression(parsed: *mut pg_sys::List) -> Result<*mut pg_sys::Node> {
     }
 }
 
-/// # Safety
-/// `rel` is open, `n` one of its columns.
-unsafe fn attribute(rel: pg_sys::Relation, n: i16) -> String {
-    // SAFETY: the caller has taken the number from a Var of this relation.
-    unsafe {
-        let attribute = compat::attribute((*rel).rd_att, n as usize - 1);
-        CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy().into_owned()
-    }
-}
-
-struct Walk {
-    relation: pg_sys::Relation,
-    columns: BTreeSet<i16>,
+/// The walk over an analysed expression: twice, so that a column that cannot be used is named before a function over it is.
+pub(super) struct Walk {
+    /// The relation that is filtered.
+    relation: pg_sys::Oid,
+    /// Range tables, from the relation's own to that of the subquery at hand.
+    pub(super) levels: Vec<Vec<*mut pg_sys::RangeTblEntry>>,
+    /// Relations that subqueries name.
+    pub(super) named: BTreeSet<u32>,
+    /// Columns by relation.
+    columns: BTreeMap<u32, BTreeSet<i16>>,
+    /// Whether functions are looked at too.
+    functions: bool,
 }
 
 impl Walk {
-    /// Finds every column first, so that an encrypted one is named before a function over it is.
-    unsafe fn columns_of(&mut self, node: *mut pg_sys::Node) -> Result<()> {
-        // SAFETY: pull_vars_of_level walks any analysed expression and gives a list of Vars.
-        unsafe {
-            for var in PgList::<pg_sys::Var>::from_pg(pg_sys::pull_vars_of_level(node, 0)).iter_ptr() {
-                let v = &*var;
-                if v.varattno == 0 {
-                    return Err(refused("the row filter uses a whole row".into(), "name the columns"));
-                }
-                if v.varattno < 0 {
-                    return Err(refused("the row filter uses a system column".into(), "use a column of the table"));
-                }
-                let name = shown(&attribute(self.relation, v.varattno));
-                let base = pg_sys::getBaseType(v.vartype);
-                if encrypted::type_oids().is_some_and(|(a, b)| base == a || base == b) {
-                    return Err(refused(
-                        format!("column {name} is encrypted"),
-                        "filter on a column that is not encrypted, such as a flag kept next to it",
-                    ));
-                }
-                if !built_in(base) {
-                    return Err(refused(
-                        format!("the type of column {name} is not built in"),
-                        "filter on a column of a built-in or enum type: functions of other types may do anything",
-                    ));
-                }
-                self.columns.insert(v.varattno);
+    fn new(relation: pg_sys::Oid, table: Vec<*mut pg_sys::RangeTblEntry>) -> Walk {
+        let (named, columns) = (BTreeSet::new(), BTreeMap::new());
+        Walk { relation, levels: vec![table], named, columns, functions: false }
+    }
+
+    /// What was found.
+    unsafe fn found(&self, sql: String) -> Result<Filter> {
+        let names = |relation: pg_sys::Oid| -> Vec<String> {
+            let numbers = self.columns.get(&relation.to_u32()).into_iter().flatten();
+            // SAFETY: numbers of Vars of this relation.
+            numbers.map(|n| unsafe { attribute(relation, *n) }).collect()
+        };
+        let mut others = Vec::new();
+        let relations: Vec<pg_sys::Oid> = self.named.iter().map(|oid| (*oid).into()).collect();
+        for relation in relations.iter().copied() {
+            let columns = names(relation);
+            // SAFETY: a syscache look-up of a relation that is locked.
+            let name = unsafe { pg_sys::get_rel_name(relation) };
+            // SAFETY: a NUL-terminated name, or NULL for what is gone.
+            let name = if name.is_null() { String::new() } else { unsafe { owned(name) } };
+            check_columns(&name, columns.len())?;
+            if relation != self.relation {
+                others.push((relation, columns));
             }
+        }
+        Ok(Filter { sql, columns: names(self.relation), relations, others })
+    }
+
+    /// A column of the relation, or of one that a subquery names.
+    unsafe fn column(&mut self, var: &pg_sys::Var) -> Result<()> {
+        let level = self.levels.len().checked_sub(1 + var.varlevelsup as usize);
+        let level = level.and_then(|level| self.levels.get(level));
+        let entry = usize::try_from(var.varno - 1).ok().and_then(|i| level?.get(i)).copied();
+        // SAFETY: entries of a range table; a column's relation is locked.
+        unsafe {
+            // any other kind is refused where it stands in FROM; columns that a join makes of two, here
+            let Some(entry) = entry.filter(|entry| (**entry).rtekind == pg_sys::RTEKind::RTE_RELATION) else {
+                return Err(Unfit::Using.refused());
+            };
+            let relation = (*entry).relid;
+            if var.varattno == 0 {
+                return Err(refused("the row filter uses a whole row".into(), "name the columns"));
+            }
+            if var.varattno < 0 {
+                return Err(refused("the row filter uses a system column".into(), "use a column of the table"));
+            }
+            let name = shown(&attribute(relation, var.varattno));
+            let base = pg_sys::getBaseType(var.vartype);
+            if encrypted::type_oids().is_some_and(|(a, b)| base == a || base == b) {
+                return Err(refused(
+                    format!("column {name} is encrypted"),
+                    "filter on a column that is not encrypted, such as a flag kept next to it",
+                ));
+            }
+            if !built_in(base) {
+                return Err(refused(
+                    format!("the type of column {name} is not built in"),
+                    "filter on a column of a built-in or enum type: functions of other types may do anything",
+                ));
+            }
+            // of the filtered relation it is refused with all its other columns of this kind
+            if relation != self.relation && pg_sys::get_attgenerated(relation, var.varattno) as u8 == b'v' {
+                return Err(refused(
+                    format!("column {name} is a virtual generated column"),
+                    "make it GENERATED ALWAYS AS (…) STORED, or use the columns that it is computed from",
+                ));
+            }
+            self.columns.entry(relation.to_u32()).or_default().insert(var.varattno);
         }
         Ok(())
     }
 
     /// One node of the expression and all below it: what is not listed is refused.
-    unsafe fn node(&mut self, node: *mut pg_sys::Node) -> Result<()> {
+    pub(super) unsafe fn node(&mut self, node: *mut pg_sys::Node) -> Result<()> {
         use pg_sys::NodeTag as T;
         if node.is_null() {
             return Ok(());
@@ -186,9 +235,15 @@ impl Walk {
         // SAFETY: each node is looked at as the type its tag says; depth is bounded by max_stack_depth.
         unsafe {
             pg_sys::check_stack_depth();
-            check_functions(node)?;
+            if self.functions {
+                check_functions(node)?;
+            }
             match (*node).type_ {
-                T::T_Var | T::T_Const | T::T_CaseTestExpr => Ok(()),
+                T::T_Const | T::T_CaseTestExpr => Ok(()),
+                T::T_Var => self.column(&*node.cast::<pg_sys::Var>()),
+                // a column of the subquery that IN compares with
+                T::T_Param if (*node.cast::<pg_sys::Param>()).paramkind == pg_sys::ParamKind::PARAM_SUBLINK => Ok(()),
+                T::T_SubLink => self.sublink(&*node.cast::<pg_sys::SubLink>()),
                 T::T_List => {
                     let items: Vec<_> = PgList::<pg_sys::Node>::from_pg(node.cast()).iter_ptr().collect();
                     items.into_iter().try_for_each(|item| self.node(item))
@@ -226,10 +281,6 @@ impl Walk {
                     self.node(when.expr.cast())?;
                     self.node(when.result.cast())
                 }
-                T::T_SubLink => Err(refused(
-                    "the row filter holds a subquery".into(),
-                    "keep a flag in the table and filter on it; subqueries come in a later version",
-                )),
                 T::T_SQLValueFunction => Err(refused(
                     "the row filter depends on the session (CURRENT_DATE, CURRENT_USER, …)".into(),
                     "use now() with a timestamp with time zone, or a constant",
@@ -239,10 +290,24 @@ impl Walk {
         }
     }
 
-    unsafe fn list(&mut self, list: *mut pg_sys::List) -> Result<()> {
+    pub(super) unsafe fn list(&mut self, list: *mut pg_sys::List) -> Result<()> {
         // SAFETY: a list of nodes of an analysed expression.
         unsafe { self.node(list.cast()) }
     }
+}
+
+/// # Safety
+/// The relation is locked, `n` one of its columns.
+unsafe fn attribute(relation: pg_sys::Oid, n: i16) -> String {
+    // SAFETY: raises for a column that is not there; the name is palloc'd.
+    unsafe { owned(pg_sys::get_attname(relation, n, false)) }
+}
+
+/// # Safety
+/// A NUL-terminated text.
+unsafe fn owned(text: *const std::ffi::c_char) -> String {
+    // SAFETY: as the caller promises.
+    unsafe { CStr::from_ptr(text).to_string_lossy().into_owned() }
 }
 
 /// Whether a type comes with PostgreSQL, or is an enum, or an array of such.

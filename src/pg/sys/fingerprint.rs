@@ -6,7 +6,7 @@
 #![allow(unsafe_code)] // ◆ parse trees of views
 
 use super::sql::{self, arg};
-use super::{compat, list};
+use super::{compat, list, reads};
 use crate::pure::error::{Error, Kind, Result};
 use data_encoding::HEXLOWER;
 use pgrx::pg_sys;
@@ -20,7 +20,8 @@ pub const CHANGED: &str = "2:changed";
 
 /// The fingerprint of a scope's two views: names, owner, options, columns, expressions, filter; and of the relation
 /// beneath whether its rows are filtered for the views' owner, and the expressions of its generated columns, which can be
-/// changed under a view (from 17 on). Runs under fixed settings.
+/// changed under a view (from 17 on). Of relations that the filter's subqueries name the same, and whose they are. Runs
+/// under fixed settings.
 ///
 /// # Errors
 /// `42704` when one of the views is gone, `55000` when one is not of the form that scopes have.
@@ -101,9 +102,11 @@ unsafe fn parts(oid: pg_sys::Oid) -> Result<Vec<String>> {
             return Err(other());
         }
         let context = pg_sys::deparse_context_for(name, base);
-        let mut read: *mut pg_sys::Bitmapset = std::ptr::null_mut();
+        let mut read = reads::Reads::default();
         let mut print = |node: *mut pg_sys::Node| {
-            pg_sys::pull_varattnos(node, index as pg_sys::Index, &mut read);
+            let found = reads::of(node, query.rtable);
+            read.columns.extend(found.columns);
+            read.named.extend(found.named);
             // the base's place differs: 15 keeps two placeholders before it
             pg_sys::ChangeVarNodes(node, index, 1, 0);
             owned(pg_sys::deparse_expression(node, context, true, false))
@@ -115,7 +118,16 @@ unsafe fn parts(oid: pg_sys::Oid) -> Result<Vec<String>> {
         }
         let condition = (*query.jointree).quals;
         parts.push(if condition.is_null() { String::new() } else { print(condition) });
-        parts.extend(beneath(base, read, context));
+        parts.extend(beneath(base, &read, context));
+        let mut others: Vec<Vec<String>> = read
+            .named
+            .iter()
+            .filter(|other| **other != base.to_u32())
+            .map(|other| aside((*other).into(), &read))
+            .collect();
+        // by name: numbers are others after a dump
+        others.sort();
+        parts.extend(others.into_iter().flatten());
         Ok(parts)
     }
 }
@@ -142,11 +154,30 @@ unsafe fn head(relation: pg_sys::Relation) -> Vec<String> {
     }
 }
 
-/// Of the relation beneath: row security, and the generated columns that are read, with their expressions.
+/// Of a relation that only the filter's subqueries name: what [`head`] says of it, and [`beneath`].
 ///
 /// # Safety
-/// A relation that the view reads, and columns of it, offset as `pull_varattnos` does.
-unsafe fn beneath(base: pg_sys::Oid, read: *mut pg_sys::Bitmapset, context: *mut pg_sys::List) -> Vec<String> {
+/// A relation that the view reads.
+unsafe fn aside(other: pg_sys::Oid, read: &reads::Reads) -> Vec<String> {
+    // SAFETY: the relation is opened, looked at and closed.
+    unsafe {
+        let relation = pg_sys::try_relation_open(other, pg_sys::AccessShareLock as i32);
+        if relation.is_null() {
+            return Vec::new();
+        }
+        let mut parts = head(relation);
+        let context = pg_sys::deparse_context_for((*(*relation).rd_rel).relname.data.as_ptr(), other);
+        pg_sys::relation_close(relation, pg_sys::NoLock as i32);
+        parts.extend(beneath(other, read, context));
+        parts
+    }
+}
+
+/// Of a relation beneath: row security, and the generated columns that are read, with their expressions.
+///
+/// # Safety
+/// A relation that the view reads.
+unsafe fn beneath(base: pg_sys::Oid, read: &reads::Reads, context: *mut pg_sys::List) -> Vec<String> {
     // SAFETY: the relation is opened, looked at and closed; its constraints are its own.
     unsafe {
         let relation = pg_sys::try_relation_open(base, pg_sys::AccessShareLock as i32);
@@ -162,8 +193,7 @@ unsafe fn beneath(base: pg_sys::Oid, read: *mut pg_sys::Bitmapset, context: *mut
         };
         for default in defaults {
             let attribute = compat::attribute(desc, default.adnum as usize - 1);
-            let place = i32::from(default.adnum) - pg_sys::FirstLowInvalidHeapAttributeNumber;
-            if attribute.attgenerated == 0 || !pg_sys::bms_is_member(place, read) {
+            if attribute.attgenerated == 0 || !read.columns.contains(&(base.to_u32(), default.adnum)) {
                 continue;
             }
             let node = pg_sys::stringToNode(default.adbin).cast();

@@ -12,11 +12,13 @@ pub mod json;
 pub mod labels;
 pub mod latch;
 pub mod raw;
+pub mod reads;
 pub mod roles;
 pub mod scan;
 pub mod sessions;
 pub mod settings;
 pub mod sql;
+pub mod subquery;
 pub mod switch;
 pub mod trigger;
 

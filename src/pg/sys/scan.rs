@@ -39,6 +39,11 @@ impl Row<'_> {
         self.get::<Vec<Option<String>>>(column).unwrap_or_default().into_iter().flatten().collect()
     }
 
+    /// A regclass[] column; NULL, or no such column, is empty.
+    pub fn oids(&self, column: &str) -> Vec<pg_sys::Oid> {
+        self.get::<Vec<Option<pg_sys::Oid>>>(column).unwrap_or_default().into_iter().flatten().collect()
+    }
+
     /// A bytea column.
     pub fn bytes(&self, column: &str) -> Option<Vec<u8>> {
         let (i, _) = *self.columns.get(column)?;

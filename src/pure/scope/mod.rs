@@ -7,6 +7,7 @@ mod conditional;
 pub mod defaults;
 pub mod joins;
 pub mod parse;
+pub mod reads;
 pub mod render;
 pub mod resolve;
 pub mod sample;

@@ -6,6 +6,10 @@
 //! leakproof stays above the barrier views: the outermost node that a scan reaches through nodes with one row in flight
 //! (SubqueryScan, Result, Append) tells by returning a row that the row just scanned has passed.
 //!
+//! EXISTS and IN of a row filter become semijoins. The outer side of one has one row in flight too, so it belongs to such a
+//! chain, but for rows that a hash join kept in a file. Where PostgreSQL joins in another way, a row that was scanned may or
+//! may not have passed the filter, and its person is one that may have been seen.
+//!
 //! Whatever cannot be looked into makes the read one of "anybody": foreign and custom scans, an index that gives rows by
 //! itself without the subject's columns, a bitmap scan that does not fetch the row.
 #![allow(unsafe_code)] // ◆ plan state nodes
@@ -30,14 +34,33 @@ enum What {
     /// It scans a table.
     Scan { of: Vec<Target>, fetches: bool },
     /// It filters what scans beneath it gave.
-    Filter(Vec<(Rc<Persons>, usize)>),
+    Filter(Vec<Passing>),
+}
+
+/// A scan whose rows pass a filter one by one.
+struct Passing {
+    persons: Rc<Persons>,
+    place: usize,
+    /// Hash joins between the two.
+    hashes: Vec<*mut pg_sys::HashJoinState>,
+}
+
+/// How the person of a row that a scan gave is noted.
+#[derive(Clone, Copy)]
+enum Note {
+    /// Nothing above can drop the row.
+    Seen,
+    /// The filter at this place may.
+    Filtered(usize),
+    /// Something above may, and it does not show.
+    Perhaps,
 }
 
 /// For whom a scan's rows are noted.
 struct Target {
     persons: Rc<Persons>,
     places: Option<Vec<Place>>,
-    filter: Option<usize>,
+    note: Note,
 }
 
 struct Probe {
@@ -71,7 +94,9 @@ pub fn forget_all() {
 /// # Safety
 /// ExecutorStart of `desc` has just returned.
 pub unsafe fn trace(desc: *mut pg_sys::QueryDesc, collector: &Collector) {
-    let mut walk = Walk { run: desc as usize, persons: collector.persons(), opaque: false };
+    let persons = collector.persons();
+    let joined = persons.iter().any(|p| p.joined);
+    let mut walk = Walk { run: desc as usize, persons, opaque: false, joined, joins: 0 };
     // SAFETY: the plan's state trees, just made; entries of es_subplanstates may be NULL.
     unsafe {
         walk.down((*desc).planstate, &mut None);
@@ -89,7 +114,11 @@ struct Chain {
     top: Node,
     /// Whether a node of it can drop a row.
     filters: bool,
-    scans: Vec<(Rc<Persons>, usize)>,
+    /// Semijoins above the node at hand.
+    semijoins: usize,
+    /// Those of them that are hash joins.
+    hashes: Vec<*mut pg_sys::HashJoinState>,
+    scans: Vec<Passing>,
 }
 
 struct Walk {
@@ -97,6 +126,10 @@ struct Walk {
     persons: Vec<Rc<Persons>>,
     /// There is a node that shows no rows of tables.
     opaque: bool,
+    /// A row filter among those of the read looks into tables.
+    joined: bool,
+    /// Joins above the node at hand that no chain goes through.
+    joins: usize,
 }
 
 impl Walk {
@@ -115,18 +148,16 @@ impl Walk {
                         false => (*node).lefttree,
                     };
                     let filters = !(*node).qual.is_null();
-                    match chain {
-                        Some(chain_) => {
-                            chain_.filters |= filters;
-                            self.down(below, chain);
-                        }
-                        None => {
-                            let mut mine = Some(Chain { top: node, filters, scans: Vec::new() });
-                            self.down(below, &mut mine);
-                            if let Some(Chain { top, scans, .. }) = mine.filter(|mine| !mine.scans.is_empty()) {
-                                self.probe(top, What::Filter(scans));
-                            }
-                        }
+                    self.through(node, below, filters, chain);
+                }
+                T::T_NestLoopState | T::T_MergeJoinState | T::T_HashJoinState => {
+                    if self.joined && is_semijoin(node) {
+                        self.semijoin(node, chain);
+                    } else {
+                        self.joins += 1;
+                        self.down((*node).lefttree, &mut None);
+                        self.down((*node).righttree, &mut None);
+                        self.joins -= 1;
                     }
                 }
                 T::T_AppendState => {
@@ -162,6 +193,61 @@ impl Walk {
         }
     }
 
+    /// On through a node with one row in flight.
+    unsafe fn through(&mut self, node: Node, below: Node, filters: bool, chain: &mut Option<Chain>) {
+        // SAFETY: nodes of this plan.
+        unsafe {
+            match chain {
+                Some(chain_) => {
+                    chain_.filters |= filters;
+                    self.down(below, chain);
+                }
+                None => {
+                    let scans = Vec::new();
+                    let mut mine = Some(Chain { top: node, filters, semijoins: 0, hashes: Vec::new(), scans });
+                    self.down(below, &mut mine);
+                    if let Some(Chain { top, scans, .. }) = mine.filter(|mine| !mine.scans.is_empty()) {
+                        self.probe(top, What::Filter(scans));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The outer side of a semijoin hangs on the chain, or begins one; of the other nothing gets through.
+    unsafe fn semijoin(&mut self, node: Node, chain: &mut Option<Chain>) {
+        // SAFETY: the tag says which struct the node is.
+        unsafe {
+            if chain.is_none() {
+                let mut mine =
+                    Some(Chain { top: node, filters: true, semijoins: 0, hashes: Vec::new(), scans: Vec::new() });
+                self.semijoin(node, &mut mine);
+                if let Some(Chain { top, scans, .. }) = mine.filter(|mine| !mine.scans.is_empty()) {
+                    self.probe(top, What::Filter(scans));
+                }
+                return;
+            }
+            let hash = (*node).type_ == T::T_HashJoinState;
+            if let Some(chain) = chain {
+                chain.filters = true;
+                chain.semijoins += 1;
+                if hash {
+                    chain.hashes.push(node.cast());
+                }
+            }
+            self.down((*node).lefttree, chain);
+            if let Some(chain) = chain {
+                chain.semijoins -= 1;
+                if hash {
+                    chain.hashes.pop();
+                }
+            }
+            self.joins += 1;
+            self.down((*node).righttree, &mut None);
+            self.joins -= 1;
+        }
+    }
+
     unsafe fn scan(&mut self, node: Node, chain: &mut Option<Chain>) {
         // SAFETY: all scans begin with a ScanState; its relation is open until ExecutorEnd.
         unsafe {
@@ -186,12 +272,18 @@ impl Walk {
                     }
                     _ => locate_in_table(relation, &known.columns),
                 };
-                let filter = chain.as_mut().filter(|chain| chain.filters).map(|chain| {
-                    let place = persons.place();
-                    chain.scans.push((persons.clone(), place));
-                    place
-                });
-                of.push(Target { persons, places, filter });
+                // a filter that was not made a join is a condition of the scan itself
+                let aside = persons.joined && self.joins > 0 && (*node).subPlan.is_null();
+                let note = match chain.as_mut().filter(|chain| chain.filters) {
+                    Some(chain) if chain.semijoins > 0 || !aside => {
+                        let place = persons.place();
+                        chain.scans.push(Passing { persons: persons.clone(), place, hashes: chain.hashes.clone() });
+                        Note::Filtered(place)
+                    }
+                    _ if aside => Note::Perhaps,
+                    _ => Note::Seen,
+                };
+                of.push(Target { persons, places, note });
             }
             // more than one, where scopes of a table and of what became its partition meet
             if !of.is_empty() {
@@ -227,6 +319,25 @@ pub fn is_of(table: pg_sys::Oid, relation: pg_sys::Oid) -> bool {
     table == relation || raw::has_parents(table) && raw::descendants(relation).contains(&table)
 }
 
+/// Whether a join only tells which rows of its outer side there are.
+unsafe fn is_semijoin(node: Node) -> bool {
+    // SAFETY: all joins begin with a JoinState.
+    let kind = unsafe { (*node.cast::<pg_sys::JoinState>()).jointype };
+    kind == pg_sys::JoinType::JOIN_SEMI || kind == pg_sys::JoinType::JOIN_ANTI
+}
+
+/// Whether the row that a filter returned is the one that was scanned last. A hash join in several batches puts rows into
+/// files and returns them later, from a slot that it has for these.
+unsafe fn in_flight(scan: &Passing) -> bool {
+    scan.hashes.iter().all(|hash| {
+        // SAFETY: nodes of a run that is not over; the context is made when the node is.
+        unsafe {
+            let context = (**hash).js.ps.ps_ExprContext;
+            context.is_null() || (*context).ecxt_outertuple != (**hash).hj_OuterTupleSlot
+        }
+    })
+}
+
 /// A node's turn.
 unsafe extern "C-unwind" fn step(node: Node) -> *mut pg_sys::TupleTableSlot {
     // SAFETY: the probe lives until ExecutorEnd of this run, and is reached by a raw pointer: the original may raise, and
@@ -241,10 +352,12 @@ unsafe extern "C-unwind" fn step(node: Node) -> *mut pg_sys::TupleTableSlot {
         let slot = original(node);
         let empty = slot.is_null() || (*slot).tts_flags & pg_sys::TTS_FLAG_EMPTY as u16 != 0;
         match &probe.what {
-            What::Filter(scans) if !empty => scans.iter().for_each(|(persons, place)| persons.passed(*place)),
-            What::Filter(scans) => scans.iter().for_each(|(persons, place)| persons.dropped(*place)),
+            What::Filter(scans) if !empty => {
+                scans.iter().filter(|s| in_flight(s)).for_each(|s| s.persons.passed(s.place))
+            }
+            What::Filter(scans) => scans.iter().for_each(|s| s.persons.dropped(s.place)),
             What::Scan { of, .. } if empty => of.iter().for_each(|target| {
-                if let Some(place) = target.filter {
+                if let Note::Filtered(place) = target.note {
                     target.persons.dropped(place);
                 }
             }),
@@ -254,7 +367,7 @@ unsafe extern "C-unwind" fn step(node: Node) -> *mut pg_sys::TupleTableSlot {
                 let fetched = !*fetches || (*row).tts_tid.ip_posid != 0;
                 for target in of {
                     match &target.places {
-                        Some(places) if fetched => look(node, row, &target.persons, places, target.filter),
+                        Some(places) if fetched => look(node, row, &target.persons, places, target.note),
                         _ => target.persons.unknown.set(true),
                     }
                 }
@@ -265,13 +378,7 @@ unsafe extern "C-unwind" fn step(node: Node) -> *mut pg_sys::TupleTableSlot {
 }
 
 /// Notes the person of a row.
-unsafe fn look(
-    node: Node,
-    row: *mut pg_sys::TupleTableSlot,
-    persons: &Persons,
-    places: &[Place],
-    filter: Option<usize>,
-) {
+unsafe fn look(node: Node, row: *mut pg_sys::TupleTableSlot, persons: &Persons, places: &[Place], note: Note) {
     // SAFETY: the scan's own slot and expression context; the context is switched back, or reset by the error.
     unsafe {
         let context = (*(*node).ps_ExprContext).ecxt_per_tuple_memory;
@@ -284,9 +391,10 @@ unsafe fn look(
         }
         PERSON.with(|p| {
             let person = p.borrow();
-            match filter {
-                None => persons.saw(&person),
-                Some(place) => persons.scanned(place, &person),
+            match note {
+                Note::Seen => persons.saw(&person),
+                Note::Filtered(place) => persons.scanned(place, &person),
+                Note::Perhaps => persons.perhaps(&person),
             }
         });
     }
