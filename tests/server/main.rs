@@ -26,6 +26,7 @@ mod drift;
 mod drivers;
 mod dump;
 mod existing;
+mod filters;
 mod heads;
 mod history;
 mod hostile;

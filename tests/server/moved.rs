@@ -7,7 +7,7 @@ use crate::process::eventually;
 use crate::protocol::Row;
 
 /// What the fixture has not: numbers that shift when columns come without the dropped ones before them, a partitioned
-/// table, a right to decrypt that comes with membership, a scope that was replaced and one that was dropped.
+/// table, a scope whose filter looks into other tables and its own, a right to decrypt that comes with membership, a scope that was replaced and one that was dropped.
 const MORE: &str = "
     CREATE TABLE public.visits (gone text, customer bigint NOT NULL, dropped int, year int NOT NULL, dropped_too int,
         ssn airlock.encrypted_eq('pii'), remark airlock.encrypted('pii')) PARTITION BY RANGE (year);
@@ -24,17 +24,21 @@ const MORE: &str = "
     SELECT airlock.replace_scope('acme', 'public.visits', '{\"customer\": {\"mask\": \"pseudonym\"}, \"year\": \"clear\",
         \"ssn\": {\"mask\": \"pseudonym\"}}', row_filter => 'year BETWEEN 2003 AND 2025 AND customer IN (2, 3, 4, 21) IS NOT FALSE AND (year > 1999 OR year::text LIKE ''19%'')');
     SELECT airlock.create_scope('acme', 'public.consents', '{\"customer\": {\"mask\": \"pseudonym\"}}'); SELECT airlock.drop_scope('acme', 'public.consents');
+    SELECT airlock.create_scope('globex', 'public.visits', '{\"year\": \"clear\"}', row_filter => 'EXISTS (SELECT * FROM public.consents
+        JOIN public.customers c ON c.id = consents.customer WHERE c.id = visits.customer AND given AND c.born < ''2000-01-01'')
+        AND customer NOT IN (SELECT v.customer FROM public.visits v WHERE v.year IN (2003, 2004))');
     CREATE ROLE initech LOGIN;
     SELECT airlock.create_subprocessor('initech', role => 'initech', legal_name => 'Initech', contract => 'DPA-3', purposes => '{mail}');
     SELECT airlock.create_scope('initech', 'public.customers', '{\"id\": \"clear\"}'); SELECT airlock.suspend('initech', 'breach');";
 
 /// Who asks what, with which outcome: each must answer the same before and after.
-const QUESTIONS: [(&str, &str, &str); 14] = [
+const QUESTIONS: [(&str, &str, &str); 15] = [
     ("acme", "SELECT * FROM acme.customers ORDER BY id", ""),
     ("acme_bob", "SELECT id, email, ssn FROM acme.customers ORDER BY id", ""),
     ("acme", "SELECT * FROM acme.visits ORDER BY year", ""),
     ("acme", "SELECT v.year FROM acme.visits v JOIN acme.visits w USING (customer, ssn) WHERE v.year > 2010 ORDER BY 1", ""),
     ("globex", "SELECT * FROM globex.customers ORDER BY id", ""),
+    ("globex", "SELECT * FROM globex.visits ORDER BY year", ""),
     ("acme", "SELECT note FROM public.customers", "42501"),
     ("initech", "SELECT * FROM initech.customers", "AL006"),
     ("app", "SELECT id, ssn::text, airlock.decrypt(pay, NULL::numeric), airlock.decrypt(diary) FROM public.customers ORDER BY id", ""),

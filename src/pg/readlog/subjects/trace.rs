@@ -6,9 +6,9 @@
 //! leakproof stays above the barrier views: the outermost node that a scan reaches through nodes with one row in flight
 //! (SubqueryScan, Result, Append) tells by returning a row that the row just scanned has passed.
 //!
-//! EXISTS and IN of a row filter become semijoins. The outer side of one has one row in flight too, so it belongs to such a
-//! chain, but for rows that a hash join kept in a file. Where PostgreSQL joins in another way, a row that was scanned may or
-//! may not have passed the filter, and its person is one that may have been seen.
+//! EXISTS and IN of a row filter become joins. The outer side of a join has one row in flight too, as has the inner one of a
+//! nested loop, so these belong to such a chain, but for rows that a hash join kept in a file. Where PostgreSQL joins in
+//! another way, a row that was scanned may or may not have passed the filter, and its person is one that may have been seen.
 //!
 //! Whatever cannot be looked into makes the read one of "anybody": foreign and custom scans, an index that gives rows by
 //! itself without the subject's columns, a bitmap scan that does not fetch the row.
@@ -114,8 +114,8 @@ struct Chain {
     top: Node,
     /// Whether a node of it can drop a row.
     filters: bool,
-    /// Semijoins above the node at hand.
-    semijoins: usize,
+    /// Joins of it above the node at hand.
+    joins: usize,
     /// Those of them that are hash joins.
     hashes: Vec<*mut pg_sys::HashJoinState>,
     scans: Vec<Passing>,
@@ -128,7 +128,7 @@ struct Walk {
     opaque: bool,
     /// A row filter among those of the read looks into tables.
     joined: bool,
-    /// Joins above the node at hand that no chain goes through.
+    /// Joins above the node at hand.
     joins: usize,
 }
 
@@ -150,15 +150,8 @@ impl Walk {
                     let filters = !(*node).qual.is_null();
                     self.through(node, below, filters, chain);
                 }
-                T::T_NestLoopState | T::T_MergeJoinState | T::T_HashJoinState => {
-                    if self.joined && is_semijoin(node) {
-                        self.semijoin(node, chain);
-                    } else {
-                        self.joins += 1;
-                        self.down((*node).lefttree, &mut None);
-                        self.down((*node).righttree, &mut None);
-                        self.joins -= 1;
-                    }
+                T::T_NestLoopState | T::T_MergeJoinState | T::T_HashJoinState if self.joined => {
+                    self.join(node, chain);
                 }
                 T::T_AppendState => {
                     let append = node.cast::<pg_sys::AppendState>();
@@ -204,7 +197,7 @@ impl Walk {
                 }
                 None => {
                     let scans = Vec::new();
-                    let mut mine = Some(Chain { top: node, filters, semijoins: 0, hashes: Vec::new(), scans });
+                    let mut mine = Some(Chain { top: node, filters, joins: 0, hashes: Vec::new(), scans });
                     self.down(below, &mut mine);
                     if let Some(Chain { top, scans, .. }) = mine.filter(|mine| !mine.scans.is_empty()) {
                         self.probe(top, What::Filter(scans));
@@ -214,36 +207,40 @@ impl Walk {
         }
     }
 
-    /// The outer side of a semijoin hangs on the chain, or begins one; of the other nothing gets through.
-    unsafe fn semijoin(&mut self, node: Node, chain: &mut Option<Chain>) {
-        // SAFETY: the tag says which struct the node is.
+    /// The sides of a join that have one row in flight hang on the chain, or begin one.
+    unsafe fn join(&mut self, node: Node, chain: &mut Option<Chain>) {
+        // SAFETY: the tag says which struct the node is; all joins begin with a JoinState.
         unsafe {
             if chain.is_none() {
                 let mut mine =
-                    Some(Chain { top: node, filters: true, semijoins: 0, hashes: Vec::new(), scans: Vec::new() });
-                self.semijoin(node, &mut mine);
+                    Some(Chain { top: node, filters: true, joins: 0, hashes: Vec::new(), scans: Vec::new() });
+                self.join(node, &mut mine);
                 if let Some(Chain { top, scans, .. }) = mine.filter(|mine| !mine.scans.is_empty()) {
                     self.probe(top, What::Filter(scans));
                 }
                 return;
             }
-            let hash = (*node).type_ == T::T_HashJoinState;
-            if let Some(chain) = chain {
-                chain.filters = true;
-                chain.semijoins += 1;
-                if hash {
-                    chain.hashes.push(node.cast());
-                }
-            }
-            self.down((*node).lefttree, chain);
-            if let Some(chain) = chain {
-                chain.semijoins -= 1;
-                if hash {
-                    chain.hashes.pop();
-                }
-            }
+            let (outer, inner) = in_chain((*node).type_, (*node.cast::<pg_sys::JoinState>()).jointype);
             self.joins += 1;
-            self.down((*node).righttree, &mut None);
+            for (side, in_chain) in [((*node).lefttree, outer), ((*node).righttree, inner)] {
+                if !in_chain {
+                    self.down(side, &mut None);
+                    continue;
+                }
+                let hash = (*node).type_ == T::T_HashJoinState;
+                if let Some(chain) = chain {
+                    chain.filters = true;
+                    chain.joins += 1;
+                    chain.hashes.extend(hash.then_some(node.cast::<pg_sys::HashJoinState>()));
+                }
+                self.down(side, chain);
+                if let Some(chain) = chain {
+                    chain.joins -= 1;
+                    if hash {
+                        chain.hashes.pop();
+                    }
+                }
+            }
             self.joins -= 1;
         }
     }
@@ -275,7 +272,7 @@ impl Walk {
                 // a filter that was not made a join is a condition of the scan itself
                 let aside = persons.joined && self.joins > 0 && (*node).subPlan.is_null();
                 let note = match chain.as_mut().filter(|chain| chain.filters) {
-                    Some(chain) if chain.semijoins > 0 || !aside => {
+                    Some(chain) if chain.joins > 0 || !aside => {
                         let place = persons.place();
                         chain.scans.push(Passing { persons: persons.clone(), place, hashes: chain.hashes.clone() });
                         Note::Filtered(place)
@@ -319,11 +316,14 @@ pub fn is_of(table: pg_sys::Oid, relation: pg_sys::Oid) -> bool {
     table == relation || raw::has_parents(table) && raw::descendants(relation).contains(&table)
 }
 
-/// Whether a join only tells which rows of its outer side there are.
-unsafe fn is_semijoin(node: Node) -> bool {
-    // SAFETY: all joins begin with a JoinState.
-    let kind = unsafe { (*node.cast::<pg_sys::JoinState>()).jointype };
-    kind == pg_sys::JoinType::JOIN_SEMI || kind == pg_sys::JoinType::JOIN_ANTI
+/// Whether a row that a join returns is made of the one that its outer, its inner side gave last.
+fn in_chain(node: T, kind: pg_sys::JoinType::Type) -> (bool, bool) {
+    use pg_sys::JoinType as J;
+    match kind {
+        J::JOIN_INNER => (true, node == T::T_NestLoopState),
+        J::JOIN_SEMI | J::JOIN_ANTI | J::JOIN_LEFT => (true, false),
+        _ => (false, false),
+    }
 }
 
 /// Whether the row that a filter returned is the one that was scanned last. A hash join in several batches puts rows into

@@ -1,0 +1,231 @@
+//! Row filters that look into other tables, by EXISTS and IN: who sees which rows, and that nobody learns more by it.
+
+mod life;
+mod refused;
+
+use crate::cluster::Cluster;
+use crate::fixture::{self, leaked, running, settled, ACME_RULES, VISIBLE};
+use crate::process::eventually;
+use crate::protocol::Conn;
+
+/// The filters that show the fixture's visible rows, each by another way.
+const FILTERS: [(&str, &str); 7] = [
+    ("exists", "EXISTS (SELECT FROM public.consents c WHERE c.customer = customers.id AND c.given)"),
+    ("not exists", "NOT EXISTS (SELECT * FROM public.consents WHERE customer = id AND NOT given)"),
+    ("in", "id IN (SELECT c.customer FROM public.consents c WHERE c.given)"),
+    ("not in", "id NOT IN (SELECT customer FROM public.consents WHERE NOT given)"),
+    ("or", "id < 0 OR EXISTS (SELECT 1 FROM public.consents c WHERE c.customer = customers.id AND c.given)"),
+    (
+        "joined",
+        "EXISTS (SELECT FROM public.consents c JOIN public.consents d ON d.customer = c.customer WHERE c.customer = customers.id AND d.given)",
+    ),
+    (
+        "nested",
+        "EXISTS (SELECT FROM public.consents c WHERE c.customer = customers.id AND c.customer IN (SELECT d.customer FROM public.consents d WHERE d.given AND d.customer = customers.id))",
+    ),
+];
+
+/// Ways in which the planner may join, on as many tables as it likes.
+const PLANS: [&[&str]; 6] = [
+    &[],
+    &["enable_hashjoin"],
+    &["enable_hashjoin", "enable_mergejoin"],
+    &["enable_nestloop", "enable_hashjoin"],
+    &["enable_nestloop", "enable_mergejoin", "enable_seqscan"],
+    &["enable_hashjoin", "enable_mergejoin", "enable_material", "enable_memoize", "enable_hashagg", "enable_sort"],
+];
+
+fn replace(cluster: &Cluster, filter: &str) {
+    let filter = filter.replace('\'', "''");
+    cluster.admin(&format!(
+        "SELECT airlock.replace_scope('acme', 'public.customers', '{ACME_RULES}', row_filter => '{filter}', subject => '{{id}}')"
+    ));
+}
+
+/// A session of acme's that plans without these.
+fn planning(cluster: &Cluster, name: &str, without: &[&str]) -> Conn {
+    let mut acme = cluster.connect_as("acme", name);
+    for setting in without {
+        acme.query(&format!("SET {setting} = off")).ok();
+    }
+    acme
+}
+
+/// From now on whatever can be done by several processes is.
+fn parallel(cluster: &Cluster) {
+    for setting in [
+        "parallel_setup_cost = 0",
+        "parallel_tuple_cost = 0",
+        "min_parallel_table_scan_size = 0",
+        "min_parallel_index_scan_size = 0",
+        "max_parallel_workers_per_gather = 2",
+    ] {
+        cluster.admin(&format!("ALTER SYSTEM SET {setting}"));
+    }
+    cluster.admin("SELECT pg_reload_conf()");
+    eventually("the settings are taken up", || {
+        (cluster.sql("acme", "SHOW parallel_tuple_cost").value() == "0").then_some(())
+    });
+    let plan = cluster.admin("EXPLAIN SELECT c.id FROM public.customers c JOIN public.consents d ON d.customer = c.id");
+    assert!(plan.first().iter().any(|line| line.contains("Gather")), "control: {plan:?}");
+}
+
+/// Changes one digit inside the stored ciphertext of a column.
+fn damage(cluster: &Cluster, column: &str, id: u32) {
+    let stored = cluster.admin(&format!("SELECT {column} FROM public.customers WHERE id = {id}")).value();
+    let at = stored.len() - 10;
+    let other = if &stored[at..=at] == "A" { "B" } else { "A" };
+    let damaged = format!("{}{other}{}", &stored[..at], &stored[at + 1..]);
+    let mut admin = cluster.connect("postgres");
+    admin.query("SET airlock.encrypted_input = ciphertext").ok();
+    admin.query(&format!("UPDATE public.customers SET {column} = '{damaged}' WHERE id = {id}")).ok();
+}
+
+#[test]
+fn exists_and_in_show_the_rows_that_they_say() {
+    let cluster = running();
+    cluster.admin("ANALYZE");
+    for (name, filter) in FILTERS {
+        replace(&cluster, filter);
+        let shown = cluster.sql("acme", "SELECT id, city, ssn, pay FROM acme.customers ORDER BY id").ok();
+        assert_eq!((shown.received, leaked(&shown)), (VISIBLE, None), "{name}");
+        let ids = "SELECT id FROM public.customers WHERE id % 10 <> 0 ORDER BY id";
+        assert_eq!(shown.first(), cluster.admin(ids).first(), "{name}");
+        assert_eq!(cluster.sql("acme", "SELECT id FROM acme.customers WHERE id IN (10, 11)").ok().first(), ["11"]);
+        // what the other table says now is what counts
+        cluster.admin("UPDATE public.consents SET given = NOT given WHERE customer IN (11, 20)");
+        assert_eq!(
+            cluster.sql("acme", "SELECT id FROM acme.customers WHERE id IN (10, 11, 20)").ok().first(),
+            ["20"],
+            "{name}"
+        );
+        cluster.admin("UPDATE public.consents SET given = NOT given WHERE customer IN (11, 20)");
+    }
+    // no row, no consent; and NULL is no
+    replace(&cluster, FILTERS[2].1);
+    cluster.admin("DELETE FROM public.consents WHERE customer = 1; ALTER TABLE public.consents DROP CONSTRAINT consents_pkey; ALTER TABLE public.consents ALTER customer DROP NOT NULL");
+    cluster.admin("INSERT INTO public.consents VALUES (NULL, true), (NULL, false)");
+    assert_eq!(cluster.sql("acme", "SELECT id FROM acme.customers").ok().received, VISIBLE - 1);
+    replace(&cluster, FILTERS[3].1);
+    assert_eq!(cluster.sql("acme", "SELECT id FROM acme.customers").ok().received, 0);
+}
+
+/// Class A: the filter is a join. Whatever the user asks, the columns' expressions see no row that the join leaves out.
+#[test]
+fn a_damaged_value_in_a_row_that_a_join_hides_fails_no_query() {
+    let cluster = running();
+    damage(&cluster, "ssn", 100);
+    damage(&cluster, "pay", 90);
+    cluster.admin("ANALYZE");
+    let queries = [
+        ("SELECT count(*) FROM acme.customers WHERE ssn = 'x'", 1),
+        ("SELECT count(*) FROM acme.customers WHERE ssn = 'x' OR pay = 5", 1),
+        ("SELECT id FROM acme.customers WHERE pay > 1000 AND ssn <> ''", VISIBLE),
+        ("SELECT id FROM acme.customers WHERE id = 100 OR id = 90", 0),
+        ("SELECT id FROM acme.customers WHERE id = 100 AND ssn = 'x'", 0),
+        ("SELECT ssn, pay FROM acme.customers WHERE id >= 90 ORDER BY ssn, pay", 9),
+        ("SELECT ssn, max(pay) FROM acme.customers GROUP BY ssn", VISIBLE),
+        ("SELECT a.id FROM acme.customers a JOIN acme.customers b ON a.ssn = b.ssn AND a.id = b.id", VISIBLE),
+        ("SELECT a.id FROM acme.customers a LEFT JOIN acme.customers b ON a.pay = b.pay AND b.id > 89", VISIBLE),
+    ];
+    for turn in ["alone", "parallel"] {
+        if turn == "parallel" {
+            parallel(&cluster);
+        }
+        for (name, filter) in FILTERS {
+            replace(&cluster, filter);
+            for without in PLANS {
+                let mut acme = planning(&cluster, "", without);
+                for (sql, rows) in queries {
+                    let answer = acme.query(sql);
+                    let said = (answer.code(), answer.received, leaked(&answer));
+                    assert_eq!(said, ("", rows, None), "{turn}, {name} without {without:?}: {sql}: {:?}", answer.error);
+                }
+            }
+        }
+    }
+    // control: shown, the rows fail
+    replace(&cluster, "EXISTS (SELECT FROM public.consents c WHERE c.customer = customers.id)");
+    assert_eq!(cluster.sql("acme", "SELECT ssn FROM acme.customers").code(), "AL003");
+    // control: one level is not enough
+    cluster.admin(
+        "CREATE TABLE public.broken AS SELECT id, CASE WHEN id % 10 = 0 THEN 'CANARYROW_p' ELSE id::text END AS text FROM public.customers;
+         CREATE VIEW public.naive WITH (security_barrier) AS SELECT b.id, b.text::int AS n FROM public.broken b
+           WHERE EXISTS (SELECT FROM public.consents c WHERE c.customer = b.id AND c.given);
+         GRANT SELECT ON public.naive TO clerk; ANALYZE public.broken",
+    );
+    let answer = cluster.sql("clerk", "SELECT id FROM public.naive WHERE n = 5");
+    assert!(answer.code() == "22P02" && leaked(&answer).is_some(), "the naive view holds: {answer:?}");
+}
+
+#[test]
+fn the_other_table_cannot_be_read_by_any_other_way() {
+    let cluster = running();
+    replace(&cluster, FILTERS[0].1);
+    for hostile in [false, true] {
+        if hostile {
+            cluster.admin("GRANT ALL ON public.consents TO acme; GRANT pg_read_all_data TO acme; GRANT airlock_view_owner TO acme");
+        }
+        for sql in [
+            "SELECT * FROM public.consents",
+            "SELECT customer FROM public.consents",
+            "SELECT count(*) FROM public.consents",
+            "SELECT id FROM acme.customers WHERE EXISTS (SELECT FROM public.consents WHERE customer = 10)",
+            "SELECT query_to_xml('SELECT customer FROM public.consents', true, true, '')",
+            "COPY public.consents TO STDOUT",
+            "SET ROLE airlock_view_owner; SELECT customer FROM public.consents",
+            "SELECT most_common_vals FROM pg_catalog.pg_stats WHERE tablename = 'consents'",
+        ] {
+            let answer = cluster.sql("acme", sql);
+            let stats = sql.contains("pg_stats");
+            assert!(
+                ["AL007", "42501"].contains(&answer.code()) || stats && answer.received == 0,
+                "{hostile}: {sql}: {answer:?}"
+            );
+            assert_eq!(answer.received, 0, "{sql}");
+        }
+        assert_eq!(cluster.sql("acme", "SELECT id FROM acme.customers").ok().received, VISIBLE);
+        // another sub-processor's filter opens nothing for this one
+        let answer = cluster.sql("globex", "SELECT customer FROM public.consents");
+        assert!(["AL007", "42501"].contains(&answer.code()), "{answer:?}");
+    }
+}
+
+/// What the filter reads is in the record, by its table; and nobody whom the join hides counts as seen for certain.
+#[test]
+fn the_record_says_what_the_filter_read_and_whom_it_showed() {
+    let cluster = running();
+    cluster.admin("ANALYZE");
+    for (name, filter) in FILTERS {
+        replace(&cluster, filter);
+        for (i, without) in PLANS.iter().enumerate() {
+            let label = format!("{name} {i}");
+            let mut acme = planning(&cluster, &label, without);
+            acme.query("SELECT city FROM acme.customers WHERE id > 80").ok();
+            drop(acme);
+            let log = settled(&cluster, &label, 1);
+            let columns = log[0].get("base_columns");
+            for column in ["public.customers.id", "public.consents.customer", "public.consents.given"] {
+                assert!(columns.contains(column), "{label}: {columns}");
+            }
+            assert_eq!(log[0].get("columns"), "{acme.customers.id,acme.customers.city}", "{label}");
+            let saw = |certainty: &str| {
+                let sql = format!(
+                    "SELECT p FROM generate_series(1, 100) p, LATERAL airlock.who_saw('public.customers', p::text) w
+                      WHERE w.id = {} AND w.certainty = '{certainty}' ORDER BY 1",
+                    log[0].get("id")
+                );
+                cluster.admin(&sql).first().iter().map(|p| p.parse().unwrap()).collect::<Vec<u32>>()
+            };
+            let (exact, possible) = (saw("exact"), saw("possible"));
+            let shown: Vec<u32> = (81..=99).filter(|p| *p != 90).collect();
+            assert!(exact.iter().all(|p| shown.contains(p)), "{label}: {exact:?}");
+            assert!(shown.iter().all(|p| exact.contains(p) || possible.contains(p)), "{label}: {exact:?} {possible:?}");
+            // a filter of the scan itself, or a loop: it shows which rows pass
+            if ["not in", "or"].contains(&name) || without.contains(&"enable_material") {
+                assert_eq!(exact, shown, "{label}: possible {possible:?}");
+            }
+        }
+    }
+    assert_eq!(fixture::verify(&mut cluster.connect("postgres")), (true, None, String::new()));
+}
