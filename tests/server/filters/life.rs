@@ -204,3 +204,37 @@ fn scopes_that_look_into_each_other_do_not_deadlock() {
         assert_eq!(cluster.sql("globex", "SELECT given FROM globex.consents").ok().received, 90);
     }
 }
+
+/// Partitions on either side, and a column of the other table that is to be encrypted.
+#[test]
+fn partitioned_tables_and_columns_that_are_to_be_encrypted() {
+    let cluster = running();
+    cluster.admin(
+        "CREATE TABLE public.parts (id bigint, name text) PARTITION BY RANGE (id);
+         CREATE TABLE public.parts_low PARTITION OF public.parts FOR VALUES FROM (0) TO (50);
+         CREATE TABLE public.parts_high PARTITION OF public.parts FOR VALUES FROM (50) TO (1000);
+         INSERT INTO public.parts SELECT g, 'CANARYMASK_p' FROM generate_series(1, 100) g;
+         CREATE TABLE public.marks (part bigint, mark text) PARTITION BY LIST (mark);
+         CREATE TABLE public.marks_good PARTITION OF public.marks FOR VALUES IN ('good');
+         CREATE TABLE public.marks_bad PARTITION OF public.marks FOR VALUES IN ('bad');
+         INSERT INTO public.marks SELECT g, CASE WHEN g % 10 = 0 THEN 'bad' ELSE 'good' END FROM generate_series(1, 100) g;
+         ALTER TABLE public.parts OWNER TO app; ALTER TABLE public.marks OWNER TO app;
+         SELECT airlock.create_scope('acme', 'public.parts', '{\"id\": \"clear\"}',
+           row_filter => 'id IN (SELECT part FROM public.marks WHERE mark = ''good'') AND NOT EXISTS (SELECT FROM public.marks m WHERE m.part = parts.id AND m.mark = ''bad'')')",
+    );
+    assert_eq!(granted(&cluster, "public.marks"), "part,mark");
+    assert_eq!(granted(&cluster, "public.marks_good"), "");
+    assert_eq!(cluster.sql("acme", "SELECT id FROM acme.parts").ok().received, VISIBLE);
+    cluster.admin("CREATE TABLE public.marks_new PARTITION OF public.marks FOR VALUES IN ('new'); UPDATE public.marks SET mark = 'new' WHERE part = 1");
+    assert_eq!(cluster.sql("acme", "SELECT id FROM acme.parts").ok().received, VISIBLE - 1);
+    // a column that a filter reads cannot become one that it cannot read
+    let error = cluster.admin_error("SELECT airlock.encrypt_column('public.marks', 'mark', key => 'pii')");
+    assert!(!error.code().is_empty(), "{error:?}");
+    replace(&cluster, FILTER);
+    cluster.admin("ALTER TABLE public.consents ADD COLUMN note text");
+    cluster.admin("SELECT airlock.encrypt_column('public.consents', 'note', key => 'pii')");
+    let error = cluster
+        .admin_error("ALTER TABLE public.consents ALTER COLUMN given TYPE airlock.encrypted('pii') USING given::text");
+    assert!(["0A000", "2BP01"].contains(&error.code()), "{error:?}");
+    assert_eq!(cluster.sql("acme", "SELECT id FROM acme.customers").ok().received, VISIBLE);
+}
