@@ -6,7 +6,7 @@
 //! are locked before anything is decided, in the order of their numbers: two scopes that look into each other's relations
 //! wait for one another instead of meeting in a deadlock.
 
-use super::plan::{check_kind, check_rights, unknown, Wanted};
+use super::plan::{check_kind, check_rights, no_relation, Wanted};
 use super::store::Live;
 use crate::pg::sys::catalog;
 use crate::pg::sys::filter::{self, Filter};
@@ -21,7 +21,7 @@ impl Locked {
     /// Locks all that the wanted scope and the old one read. What the filter names is looked up first, without a lock; it is
     /// read again under it.
     pub fn take(wanted: &Wanted, old: Option<&Live>) -> Result<Locked> {
-        let relation = catalog::relation(wanted.relation)?.ok_or_else(|| unknown(wanted.relation))?;
+        let relation = catalog::relation(wanted.relation)?.ok_or_else(|| no_relation(wanted.relation))?;
         // nobody waits for a lock on what could not be shared
         check_kind("relation", &relation)?;
         check_rights(wanted.caller, &relation)?;
@@ -57,7 +57,7 @@ pub fn check(caller: pg_sys::Oid, filter: Option<&Filter>, locked: &Locked) -> R
     }
     let mut others = Vec::new();
     for (oid, columns) in &filter.others {
-        let relation = catalog::relation(*oid)?.ok_or_else(|| unknown(*oid))?;
+        let relation = catalog::relation(*oid)?.ok_or_else(|| no_relation(*oid))?;
         check_kind("row_filter", &relation)?;
         check_rights(caller, &relation)?;
         others.push(OtherRelation { schema: relation.schema, name: relation.name, columns: columns.clone() });

@@ -26,7 +26,7 @@ sql_function!(
 fn proposal(name: &str, relation: pg_sys::Oid) -> Result<serde_json::Value> {
     let subprocessor = plan::subprocessor(name)?;
     let relation = catalog::relation(relation)?.ok_or_else(|| plan::no_relation(relation))?;
-    plan::check_kind(&relation)?;
+    plan::check_kind("relation", &relation)?;
     let (rules, left_out) = propose(&classes::of(relation.oid, subprocessor.id)?, &catalog::shape(&relation)?);
     if !left_out.is_empty() {
         let message = "columns whose type the default mask of their class does not take are left out";

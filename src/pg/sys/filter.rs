@@ -264,7 +264,11 @@ impl Walk {
                 T::T_BooleanTest => self.node((*node.cast::<pg_sys::BooleanTest>()).arg.cast()),
                 T::T_RelabelType => self.node((*node.cast::<pg_sys::RelabelType>()).arg.cast()),
                 T::T_CollateExpr => self.node((*node.cast::<pg_sys::CollateExpr>()).arg.cast()),
-                T::T_CoerceViaIO => self.node((*node.cast::<pg_sys::CoerceViaIO>()).arg.cast()),
+                T::T_CoerceViaIO => {
+                    let cast = &*node.cast::<pg_sys::CoerceViaIO>();
+                    check_cast(cast)?;
+                    self.node(cast.arg.cast())
+                }
                 T::T_ArrayCoerceExpr => {
                     let array = &*node.cast::<pg_sys::ArrayCoerceExpr>();
                     self.node(array.arg.cast())?;
@@ -308,6 +312,22 @@ unsafe fn attribute(relation: pg_sys::Oid, n: i16) -> String {
 unsafe fn owned(text: *const std::ffi::c_char) -> String {
     // SAFETY: as the caller promises.
     unsafe { CStr::from_ptr(text).to_string_lossy().into_owned() }
+}
+
+/// A value that is read as another type than text fails where it is none of that, and the error quotes it, of a hidden row too.
+unsafe fn check_cast(cast: &pg_sys::CoerceViaIO) -> Result<()> {
+    const TEXTS: [pg_sys::Oid; 4] = [pg_sys::TEXTOID, pg_sys::VARCHAROID, pg_sys::BPCHAROID, pg_sys::NAMEOID];
+    // SAFETY: an analysed expression, and a type that exists; the name is a palloc'd text.
+    unsafe {
+        if TEXTS.contains(&pg_sys::getBaseType(cast.resulttype)) || !pg_sys::contain_var_clause(cast.arg.cast()) {
+            return Ok(());
+        }
+        let name = CStr::from_ptr(pg_sys::format_type_be(cast.resulttype)).to_string_lossy().into_owned();
+        Err(refused(
+            format!("the row filter casts a column to {name}, and the error for a value that is none would quote it"),
+            "compare texts with texts, or keep the value in a column of that type",
+        ))
+    }
 }
 
 /// Whether a type comes with PostgreSQL, or is an enum, or an array of such.

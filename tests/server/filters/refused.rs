@@ -149,3 +149,24 @@ fn who_may_not_share_the_other_table_makes_no_scope_with_it() {
     make(&cluster, "maker", filter).ok();
     assert_eq!(cluster.sql("initech", "SELECT id FROM initech.customers").ok().received, 90);
 }
+
+/// A cast of a column fails on a value that is none, in a hidden row as well, and PostgreSQL quotes the value.
+#[test]
+fn a_filter_casts_no_column_to_what_it_may_not_be() {
+    let cluster = prepared();
+    initech(&cluster);
+    for filter in [
+        "email::integer > 0",
+        "CAST(email AS date) > now()::date",
+        "id::text::integer > 0",
+        "(CASE WHEN consent THEN email ELSE '1' END)::bigint = id",
+        "ARRAY[email]::integer[] IS NOT NULL",
+        "EXISTS (SELECT FROM public.consents c WHERE c.customer = customers.email::bigint)",
+    ] {
+        let answer = make(&cluster, "postgres", filter);
+        let error = answer.error.as_ref().unwrap_or_else(|| panic!("{filter} was allowed"));
+        assert_eq!((error.code(), error.get('D')), ("AL010", "at row_filter"), "{filter}: {error:?}");
+        assert!(!error.get('H').is_empty(), "{filter}: {error:?}");
+    }
+    make(&cluster, "postgres", "id::text LIKE '1%' OR id = '5'::text::integer OR email::varchar = 'x'").ok();
+}
