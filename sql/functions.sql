@@ -244,6 +244,9 @@ CREATE FUNCTION airlock.report(subprocessor text DEFAULT NULL) RETURNS text
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_report';
 CREATE FUNCTION airlock.doctor(OUT severity text, OUT "check" text, OUT object text, OUT message text, OUT fix text) RETURNS SETOF record
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_doctor';
+-- attacks in a session of the sub-processor's role, rolled back; the result is kept
+CREATE FUNCTION airlock.self_test(subprocessor text, OUT class text, OUT probe text, OUT ok boolean, OUT message text) RETURNS SETOF record
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_self_test';
 -- the loaded library's version; that of these SQL objects is pg_extension.extversion
 CREATE FUNCTION airlock.version() RETURNS text
   STABLE CALLED ON NULL INPUT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_version';

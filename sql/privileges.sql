@@ -37,7 +37,8 @@ GRANT EXECUTE ON FUNCTION
   airlock.create_scope(text, regclass, jsonb, text, text[], text[], name), airlock.replace_scope(text, regclass, jsonb, text, text[], text[], name),
   airlock.preview_scope(text, regclass, jsonb, text, text[], text[], name), airlock.drop_scope(text, regclass),
   airlock.link_risk(text, text, integer), airlock.trace(text, text),
-  airlock.set_class(text, jsonb, boolean, text), airlock.drop_class(text, text), airlock.propose_scope(text, regclass)
+  airlock.set_class(text, jsonb, boolean, text), airlock.drop_class(text, text), airlock.propose_scope(text, regclass),
+  airlock.self_test(text)
   TO airlock_admin;
 GRANT EXECUTE ON FUNCTION airlock.doctor(), airlock.version(), airlock.due(interval), airlock.processing_record(), airlock.processing_record_csv(),
   airlock.breach_report(text, timestamptz, timestamptz)
@@ -45,7 +46,7 @@ GRANT EXECUTE ON FUNCTION airlock.doctor(), airlock.version(), airlock.due(inter
 GRANT EXECUTE ON FUNCTION airlock.report(text), airlock.verify_log(), airlock.log_head(), airlock.verify_head(text), airlock.unsettled_records(), airlock.note_log_read(), airlock.who_saw(regclass, text[]) TO airlock_auditor;
 GRANT SELECT ON airlock.keys, airlock.mask_keys, airlock.encrypted_columns, airlock.subprocessors, airlock.scopes, airlock.field_access, airlock.masks, airlock.subject_epochs, airlock.log_holds,
   airlock.subprocessor_history, airlock.scope_history, airlock.field_history, airlock.unused_fields,
-  airlock.classes, airlock.class_history, airlock.classified_columns TO airlock_admin, airlock_auditor;
+  airlock.classes, airlock.class_history, airlock.classified_columns, airlock.self_tests TO airlock_admin, airlock_auditor;
 GRANT SELECT ON airlock.access_log, airlock.audit_log TO airlock_auditor;
 -- constants are data: for whoever administers, and on record
 GRANT EXECUTE ON FUNCTION airlock.statement_values(bigint) TO airlock_admin;

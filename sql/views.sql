@@ -61,7 +61,7 @@ SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting
        coalesce(o.outcome, u.outcome, i.outcome) AS outcome, coalesce(o.sqlstate, u.sqlstate, i.sqlstate) AS sqlstate,
        coalesce(o.rows_sent, u.rows_sent, i.rows_sent) AS rows_sent, coalesce(o.bytes_sent, u.bytes_sent, i.bytes_sent) AS bytes_sent,
        coalesce(o.duration_us, u.duration_us, i.duration_us) * interval '1 microsecond' AS duration, i.hash,
-       i.returned, i.filtered, i.base_columns
+       i.returned, i.filtered, i.base_columns, i.detail IS NOT DISTINCT FROM 'self test' AS self_test
   FROM airlock_catalog.read_record i
   LEFT JOIN airlock_catalog.read_record o ON o.kind IN ('outcome', 'killed')
         AND o.backend_start = i.backend_start AND o.backend_pid = i.backend_pid AND o.statement_no = i.statement_no
@@ -77,7 +77,7 @@ SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting
        coalesce(u.outcome, i.outcome) AS outcome, coalesce(u.sqlstate, i.sqlstate) AS sqlstate,
        coalesce(u.rows_sent, i.rows_sent) AS rows_sent, coalesce(u.bytes_sent, i.bytes_sent) AS bytes_sent,
        coalesce(u.duration_us, i.duration_us) * interval '1 microsecond' AS duration, i.hash,
-       i.returned, i.filtered, i.base_columns
+       i.returned, i.filtered, i.base_columns, i.detail IS NOT DISTINCT FROM 'self test'
   FROM unsettled i
   LEFT JOIN unsettled u ON u.kind IN ('outcome', 'killed')
         AND u.backend_start = i.backend_start AND u.backend_pid = i.backend_pid AND u.statement_no = i.statement_no
@@ -176,7 +176,16 @@ SELECT o.relation::regclass AS relation, o.column_name, o.label AS class,
  WHERE o.distance = 0
  ORDER BY o.relation::regclass::text, a.attnum;
 
--- fields by recipient; reads are counted from settled records
+-- when containment was last tried for whom, by whom, and what of it did not hold
+CREATE VIEW airlock.self_tests AS
+SELECT t.id, t.tested_at, t.login_role, t.acting_role, t.subprocessor, t.library, t.passed, t.failed, t.not_tested,
+       ARRAY(SELECT pg_catalog.format('%s %s: %s', r.value ->> 'class', r.value ->> 'probe', r.value ->> 'message')
+               FROM pg_catalog.jsonb_array_elements(t.results) WITH ORDINALITY AS r (value, place) WHERE r.value ->> 'ok' = 'false' ORDER BY r.place) AS failures,
+       t.results
+  FROM airlock_catalog.self_test t
+ ORDER BY t.id;
+
+-- fields by recipient; reads are counted from settled records, without those of the self test
 CREATE VIEW airlock.field_access AS
 SELECT s.name AS subprocessor, c.relation, r.column_name AS "column", CASE WHEN r.mask IS NULL THEN 'clear' ELSE 'masked' END AS exposure,
        r.mask, r.encrypted, r.since, l.last_read, coalesce(l.reads, 0) AS reads, r.condition, k.class
@@ -189,7 +198,7 @@ SELECT s.name AS subprocessor, c.relation, r.column_name AS "column", CASE WHEN 
   LEFT JOIN LATERAL (
     SELECT max(a.logged_at) AS last_read, count(*) AS reads
       FROM airlock_catalog.read_record a
-     WHERE a.kind IN ('exact', 'intent', 'open') AND a.subprocessor = s.name AND a.columns @> ARRAY[pg_catalog.format('%I.%I.%I', n.nspname, v.relname, r.column_name)]
+     WHERE a.kind IN ('exact', 'intent', 'open') AND a.detail IS DISTINCT FROM 'self test' AND a.subprocessor = s.name AND a.columns @> ARRAY[pg_catalog.format('%I.%I.%I', n.nspname, v.relname, r.column_name)]
   ) l ON true
  WHERE r.until IS NULL
  ORDER BY s.name, c.relation::text, r.ordinal;

@@ -37,6 +37,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("chain", &["keyring"]),
     ("report", &["chain", "record"]),
     ("seam", &["record"]),
+    ("self_test", &["name"]),
     ("retention", &["chain", "record", "seam"]),
     ("head", &["chain", "keyring"]),
     ("lag", &[]),
@@ -108,6 +109,7 @@ const UNSAFE: &[&str] = &[
     "src/pg/gate.rs",
     "src/pg/gate/lookup.rs",
     "src/pg/contain.rs",
+    "src/pg/self_test/*.rs",
     "src/pg/mod.rs",
 ];
 

@@ -21,6 +21,7 @@ pub mod readlog;
 pub mod registry;
 pub mod reports;
 pub mod scopes;
+pub mod self_test;
 pub mod shared;
 pub mod subprocessors;
 pub mod sys;

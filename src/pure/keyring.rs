@@ -20,9 +20,12 @@ use crate::pure::aead::{self, XaesKey, NONCE, TAG};
 use crate::pure::error::{Error, Kind, Result};
 
 mod derived;
+mod spelled;
 
 pub(in crate::pure) use derived::{item_len, put_item};
 pub use derived::{CatalogKey, ChainKey, LogKey, MaskKey, MatchKey, PrivateKey, RuleKey, SealKey, SubjectKey};
+
+pub use spelled::Spelled;
 
 use derived::{derive, MacKey};
 

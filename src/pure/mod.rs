@@ -31,6 +31,7 @@ pub mod report;
 pub mod retention;
 pub mod scope;
 pub mod seam;
+pub mod self_test;
 pub mod subjects;
 pub mod subprocessor;
 pub mod tag;

@@ -47,6 +47,8 @@ pub struct Recipient {
     pub valid_until: Option<String>,
     /// Where it is.
     pub country: Option<String>,
+    /// When containment was last tried for it, and whether it held.
+    pub tested: Option<(String, bool)>,
 }
 
 /// A field that a recipient receives.
@@ -180,7 +182,7 @@ fn recipients(out: &mut String, report: &Report) {
     let rows = report.recipients.iter().map(|r| {
         let class = if r.state == "active" { "" } else { "error" };
         format!(
-            "<th scope=\"row\">{}<small>{}</small></th><td>{}</td><td class=\"{class}\">{}</td><td>{}</td><td>{}</td><td>{}</td>",
+            "<th scope=\"row\">{}<small>{}</small></th><td>{}</td><td class=\"{class}\">{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"{}\">{}</td>",
             escape(&r.name),
             escape(&r.legal_name),
             escape(&r.contract),
@@ -188,9 +190,11 @@ fn recipients(out: &mut String, report: &Report) {
             escape(r.valid_until.as_deref().unwrap_or("no end")),
             escape(&r.purposes.join("; ")),
             escape(r.country.as_deref().unwrap_or("–")),
+            if r.tested.as_ref().is_some_and(|(_, held)| !held) { "error" } else { "" },
+            r.tested.as_ref().map_or("never".to_string(), |(what, _)| escape(what)),
         )
     });
-    let head = ["Recipient", "Contract", "State", "Until", "Purposes", "Country"];
+    let head = ["Recipient", "Contract", "State", "Until", "Purposes", "Country", "Self test"];
     table(out, &head, rows, "There is no sub-processor.");
 }
 

@@ -58,6 +58,7 @@ mod remote;
 mod retention;
 mod scrub;
 mod search;
+mod self_test;
 mod sentinel;
 mod standby;
 mod statements;

@@ -22,7 +22,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+mod spelled;
 pub mod versions;
+pub use spelled::spelled;
 
 /// The owner of the log key's versions: a fixed uuid, there is one log in a database.
 pub const LOG_OWNER: [u8; 16] = *b"pg_airlock/log/1";

@@ -5,12 +5,14 @@
 
 use super::columns::{Column, Use};
 use crate::pg::registry::Registry;
+use crate::pg::self_test;
 use crate::pg::sys::compat::Access;
 use crate::pg::sys::raw::{raw_authenticated_user, raw_current_user, raw_session_user};
 use crate::pg::sys::{now, reads, role_name};
 use crate::pure::name::ident;
 use crate::pure::normalise::apart;
 use crate::pure::record::{Record, RecordKind, StatementId, MAX_STATEMENT};
+use crate::pure::self_test::MARK;
 use crate::pure::subprocessor::Connection;
 use pgrx::pg_sys;
 use std::collections::BTreeSet;
@@ -94,7 +96,7 @@ fn column_name(relation: pg_sys::Oid, number: i16) -> Option<String> {
 }
 
 /// `schema.name` of a relation, quoted where SQL needs it.
-fn relation_name(relid: pg_sys::Oid) -> String {
+pub fn relation_name(relid: pg_sys::Oid) -> String {
     // SAFETY: syscache look-ups that give NULL for what is gone.
     unsafe {
         let schema = text(pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relid)));
@@ -144,6 +146,7 @@ pub fn intent(facts: Facts, subprocessor: &str, contract: &str, source: &str) ->
         base_columns: facts.base_columns,
         scopes: facts.scopes,
         statement,
+        detail: self_test::running().then(|| MARK.to_string()),
         ..of_session(RecordKind::Intent)
     };
     (record, constants)

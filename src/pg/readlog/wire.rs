@@ -15,6 +15,7 @@ use super::armed;
 use crate::pg::error::{self, report};
 use crate::pg::shared::Fallback;
 use crate::pg::sys::raw;
+use crate::pg::{gucs, self_test};
 use crate::pure::error::{Error, Result};
 use crate::pure::wire::{Flush, Put};
 use pgrx::pg_sys;
@@ -64,6 +65,11 @@ thread_local! {
 pub fn tell(busy: bool, holding: bool) {
     BUSY.with(|b| b.set(busy));
     HOLDING.with(|h| h.set(holding));
+}
+
+/// Whether reads are to be recorded at the gate. Those of the self test have no client, and are recorded before they run.
+pub fn wanted() -> bool {
+    gucs::release() == gucs::Release::Wire && !self_test::running()
 }
 
 /// Puts the gate in place, if it is not; else says why it cannot be.

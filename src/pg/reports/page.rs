@@ -53,8 +53,10 @@ fn text(row: &Row, column: usize) -> Result<String> {
 
 fn recipients(only: &Option<String>) -> Result<Vec<Recipient>> {
     sql::rows(
-        "SELECT s.name, s.legal_name, s.contract, s.state, s.purposes, pg_catalog.to_char(s.valid_until, 'YYYY-MM-DD'), s.details ->> 'country'
-           FROM airlock_catalog.subprocessor s WHERE $1 IS NULL OR s.name = $1 ORDER BY s.name",
+        "SELECT s.name, s.legal_name, s.contract, s.state, s.purposes, pg_catalog.to_char(s.valid_until, 'YYYY-MM-DD'), s.details ->> 'country',
+                pg_catalog.to_char(t.tested_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') || pg_catalog.format(': %s passed, %s failed, %s not tested', t.passed, t.failed, t.not_tested), t.failed = 0
+           FROM airlock_catalog.subprocessor s
+           LEFT JOIN LATERAL (SELECT * FROM airlock_catalog.self_test x WHERE x.subprocessor = s.name ORDER BY x.id DESC LIMIT 1) t ON true WHERE $1 IS NULL OR s.name = $1 ORDER BY s.name",
         &[arg(only.clone())],
         |row| {
             Ok(Recipient {
@@ -65,6 +67,7 @@ fn recipients(only: &Option<String>) -> Result<Vec<Recipient>> {
                 purposes: row.get(5)?.unwrap_or_default(),
                 valid_until: row.get(6)?,
                 country: row.get(7)?,
+                tested: row.get::<String>(8)?.zip(row.get::<bool>(9)?),
             })
         },
     )

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // ◆ fmgr calling convention, memory contexts
 
 pub mod array;
+pub mod attempt;
 pub mod catalog;
 pub mod compat;
 pub mod cursor;
@@ -283,6 +284,38 @@ pub fn function_oid(name: &std::ffi::CStr, arguments: &[pg_sys::Oid]) -> Option<
             pg_sys::Datum::from(0),
         );
         (found != pg_sys::InvalidOid).then_some(found)
+    }
+}
+
+/// One of the functions of schema `airlock` with that name, whatever its arguments.
+pub fn function_oid_by_name(name: &str) -> Option<pg_sys::Oid> {
+    let name = std::ffi::CString::new(name).ok()?;
+    let none = pg_sys::Datum::from(0);
+    // SAFETY: syscache look-ups inside a transaction; the list is released, and its tuples not used afterwards.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(c"airlock".as_ptr(), true);
+        let cache = pg_sys::SysCacheIdentifier::PROCNAMEARGSNSP as std::ffi::c_int;
+        let list = pg_sys::SearchSysCacheList(cache, 1, pg_sys::Datum::from(name.as_ptr()), none, none);
+        let members = (*list).members.as_slice((*list).n_members as usize);
+        let forms = members
+            .iter()
+            .map(|m| &*pg_sys::GETSTRUCT(std::ptr::addr_of_mut!((**m).tuple)).cast::<pg_sys::FormData_pg_proc>());
+        let found =
+            forms.filter(|form| form.pronamespace == schema).map(|form| form.oid).min_by_key(|oid| oid.to_u32());
+        pg_sys::ReleaseCatCacheList(list);
+        found
+    }
+}
+
+/// Schema and name of a relation, empty for one that is gone.
+pub fn name_of_relation(relation: pg_sys::Oid) -> (String, String) {
+    // SAFETY: syscache look-ups that give NULL for what is gone, else a NUL-terminated string.
+    unsafe {
+        let text = |name: *mut std::ffi::c_char| match name.is_null() {
+            true => String::new(),
+            false => std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned(),
+        };
+        (text(pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation))), text(pg_sys::get_rel_name(relation)))
     }
 }
 

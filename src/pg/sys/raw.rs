@@ -195,6 +195,50 @@ pub unsafe fn advise(advice: impl FnOnce(c_int, &str) -> Option<&'static str>) {
     }
 }
 
+/// An error that ends here.
+pub struct Raised {
+    /// Its SQLSTATE, packed.
+    pub code: c_int,
+    /// Its message.
+    pub message: String,
+    /// Whether it has a DETAIL or HINT.
+    pub more: bool,
+}
+
+/// Runs `call`; an ERROR in it comes back, and is neither logged nor thrown again, as C's `PG_TRY … PG_CATCH` with
+/// `FlushErrorState` does. The caller must abort the (sub)transaction then.
+///
+/// # Safety
+/// As [`with_cleanup`].
+pub unsafe fn caught(call: impl FnOnce()) -> Option<Raised> {
+    // SAFETY: as `with_cleanup`. The copy lives in memory that an abort does not free, until it is freed here.
+    unsafe {
+        let exception_stack = pg_sys::PG_exception_stack;
+        let context_stack = pg_sys::error_context_stack;
+        let jumped = cee_scape::call_with_sigsetjmp(false, |buffer| {
+            pg_sys::PG_exception_stack = std::ptr::from_ref(buffer).cast_mut().cast();
+            call();
+            0
+        });
+        pg_sys::PG_exception_stack = exception_stack;
+        pg_sys::error_context_stack = context_stack;
+        if jumped == 0 {
+            return None;
+        }
+        pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
+        let copy = raw_copy_error_data();
+        pg_sys::FlushErrorState();
+        let text = |text: *const c_char| match text.is_null() {
+            true => String::new(),
+            false => std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned(),
+        };
+        let more = !(*copy).detail.is_null() || !(*copy).hint.is_null();
+        let raised = Raised { code: (*copy).sqlerrcode, message: text((*copy).message), more };
+        pg_sys::FreeErrorData(copy);
+        Some(raised)
+    }
+}
+
 /// Runs `call`; on ERROR runs `cleanup` with the SQLSTATE and throws the very same error again, as C's
 /// `PG_TRY … PG_CATCH … PG_RE_THROW` does.
 ///

@@ -95,6 +95,7 @@ fn attack_names_that_are_markup() {
         purposes: vec![hostile()],
         valid_until: Some(hostile()),
         country: Some(hostile()),
+        tested: Some((hostile(), false)),
     };
     bad.fields.push(Field {
         recipient: hostile(),
