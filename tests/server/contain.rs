@@ -3,7 +3,10 @@
 //! here, or the reader can read what it aimed at in the allowed way.
 
 mod attacks;
+mod limits;
 mod masks;
+mod matrix;
+mod partitions;
 mod revocation;
 
 use crate::cluster::{Cluster, DATABASE};

@@ -16,7 +16,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 /// What must not be found, by name.
-type Needles = Vec<(String, Vec<u8>)>;
+pub type Needles = Vec<(String, Vec<u8>)>;
 
 fn derived(secret: &[u8], label: &str) -> Vec<u8> {
     let mut out = [0; 32];
@@ -24,7 +24,7 @@ fn derived(secret: &[u8], label: &str) -> Vec<u8> {
     out.to_vec()
 }
 
-fn needles(cluster: &Cluster, text: &str) -> Needles {
+pub fn needles(cluster: &Cluster, text: &str) -> Needles {
     let root: [u8; 32] = HEXLOWER.decode(text.trim().as_bytes()).unwrap().try_into().unwrap();
     let mut needles: Needles = vec![
         ("root key".into(), root.to_vec()),
@@ -95,7 +95,7 @@ fn holds(bytes: &[u8], needle: &[u8]) -> bool {
 }
 
 /// Which of the needles are there: one pass over what may be many megabytes, unoptimised.
-fn held<'a>(bytes: &[u8], needles: &'a Needles) -> Vec<&'a str> {
+pub fn held<'a>(bytes: &[u8], needles: &'a Needles) -> Vec<&'a str> {
     let mut starts = vec![false; 1 << 16];
     let start = |bytes: &[u8]| usize::from(bytes[0]) << 8 | usize::from(bytes[1]);
     needles.iter().for_each(|(_, needle)| starts[start(needle)] = true);

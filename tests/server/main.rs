@@ -18,6 +18,7 @@ mod breach;
 mod classes;
 mod conditional;
 mod connections;
+mod canary_key;
 mod contain;
 mod contract;
 mod crash;

@@ -21,6 +21,7 @@ pub(super) fn examine(report: &mut Report) -> Result<()> {
     two_at_once(report)?;
     labels(report)?;
     relations(report)?;
+    defaults(report)?;
     schemas(report)?;
     database(report)?;
     owned(report)?;
@@ -137,7 +138,8 @@ fn labels(report: &mut Report) -> Result<()> {
 fn relations(report: &mut Report) -> Result<()> {
     let sessions = sessions();
     let sql = format!(
-        "{sessions}, base (oid) AS (SELECT DISTINCT c.relation::pg_catalog.oid FROM airlock_catalog.scope c WHERE c.dropped_at IS NULL), \
+        "{sessions}, base (oid) AS (SELECT DISTINCT c.relation::pg_catalog.oid FROM airlock_catalog.scope c WHERE c.dropped_at IS NULL \
+           UNION SELECT i.inhrelid FROM base b JOIN pg_catalog.pg_inherits i ON i.inhparent = b.oid), \
          held (oid, grantee, privilege, what) AS ( \
            SELECT c.oid, a.grantee, a.privilege_type, pg_catalog.format('%s ON %s', a.privilege_type, c.oid::pg_catalog.regclass) FROM base b JOIN pg_catalog.pg_class c ON c.oid = b.oid CROSS JOIN pg_catalog.aclexplode(c.relacl) a \
            UNION ALL SELECT t.attrelid, a.grantee, a.privilege_type, pg_catalog.format('%s (%I) ON %s', a.privilege_type, t.attname, t.attrelid::pg_catalog.regclass) FROM base b JOIN pg_catalog.pg_attribute t ON t.attrelid = b.oid CROSS JOIN pg_catalog.aclexplode(t.attacl) a) \
@@ -150,6 +152,24 @@ fn relations(report: &mut Report) -> Result<()> {
             true => report.warning("grant", row[0].clone(), message, row[2].clone()),
             false => report.error("grant", row[0].clone(), message, row[2].clone()),
         }
+    }
+    Ok(())
+}
+
+/// What will be granted on tables that are made later: a new partition of a shared table, by itself.
+fn defaults(report: &mut Report) -> Result<()> {
+    let sessions = sessions();
+    let sql = format!(
+        "{sessions} SELECT DISTINCT coalesce(r.rolname::pg_catalog.text, 'PUBLIC'), a.privilege_type, \
+           pg_catalog.format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s REVOKE %s ON TABLES FROM %s', o.rolname, coalesce(' IN SCHEMA ' || pg_catalog.quote_ident(n.nspname), ''), a.privilege_type, coalesce(pg_catalog.quote_ident(r.rolname), 'PUBLIC')) \
+         FROM pg_catalog.pg_default_acl d CROSS JOIN pg_catalog.aclexplode(d.defaclacl) a JOIN pg_catalog.pg_roles o ON o.oid = d.defaclrole \
+         LEFT JOIN pg_catalog.pg_namespace n ON n.oid = d.defaclnamespace LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee \
+         WHERE d.defaclobjtype = 'r' AND EXISTS (SELECT FROM session) AND (a.grantee = 0::pg_catalog.oid OR EXISTS (SELECT FROM session s WHERE s.role = a.grantee)) ORDER BY 1, 2, 3"
+    );
+    for row in query(&sql, 3, &[])? {
+        let message =
+            format!("{} will be granted on each table that is made, a new partition of a shared table too", row[1]);
+        report.warning("grant", row[0].clone(), message, row[2].clone());
     }
     Ok(())
 }
@@ -214,13 +234,14 @@ fn limits(report: &mut Report) -> Result<()> {
     let sessions = sessions();
     let sql = format!(
         "{sessions} SELECT DISTINCT r.rolname::pg_catalog.text, w.what, w.fix FROM session s JOIN pg_catalog.pg_roles r ON r.oid = s.role \
-         CROSS JOIN LATERAL (VALUES ('connection limit', pg_catalog.format('ALTER ROLE %I CONNECTION LIMIT 20', r.rolname), r.rolconnlimit >= 0), \
-           ('statement_timeout', pg_catalog.format('ALTER ROLE %I SET statement_timeout = %L', r.rolname, '60s'), NULL), \
-           ('idle_in_transaction_session_timeout', pg_catalog.format('ALTER ROLE %I SET idle_in_transaction_session_timeout = %L', r.rolname, '60s'), NULL)) AS w (what, fix, has) \
+         CROSS JOIN LATERAL (VALUES ('connection limit', pg_catalog.format('ALTER ROLE %I CONNECTION LIMIT 20', r.rolname), r.rolconnlimit >= 0, ''), \
+           ('statement_timeout', pg_catalog.format('ALTER ROLE %I SET statement_timeout = %L', r.rolname, '60s'), NULL, '0'), \
+           ('idle_in_transaction_session_timeout', pg_catalog.format('ALTER ROLE %I SET idle_in_transaction_session_timeout = %L', r.rolname, '60s'), NULL, '0'), \
+           ('temp_file_limit', pg_catalog.format('ALTER ROLE %I SET temp_file_limit = 0', r.rolname), NULL, '-1')) AS w (what, fix, has, without) \
          WHERE r.rolcanlogin AND NOT coalesce(w.has, \
            EXISTS (SELECT FROM pg_catalog.pg_db_role_setting g CROSS JOIN pg_catalog.unnest(g.setconfig) AS c (c) WHERE g.setrole IN (r.oid, 0::pg_catalog.oid) \
-             AND g.setdatabase IN (0::pg_catalog.oid, (SELECT b.oid FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database())) AND c.c LIKE w.what || '=%' AND c.c NOT LIKE w.what || '=0%') \
-           OR EXISTS (SELECT FROM pg_catalog.pg_settings p WHERE p.name = w.what AND p.reset_val <> '0')) ORDER BY 1, 2"
+             AND g.setdatabase IN (0::pg_catalog.oid, (SELECT b.oid FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database())) AND c.c LIKE w.what || '=%' AND c.c NOT LIKE w.what || '=' || w.without || '%') \
+           OR EXISTS (SELECT FROM pg_catalog.pg_settings p WHERE p.name = w.what AND p.reset_val <> w.without)) ORDER BY 1, 2"
     );
     for row in query(&sql, 3, &[])? {
         report.warning("limits", row[0].clone(), format!("a sub-processor's login has no {}", row[1]), row[2].clone());
