@@ -8,6 +8,7 @@ use crate::key_memory::{held, needles, Needles};
 use crate::process::hex;
 use crate::protocol::Conn;
 use data_encoding::BASE64_NOPAD;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -27,6 +28,17 @@ fn spelled(keys: Needles) -> Needles {
         all.push((name, key));
     }
     all
+}
+
+/// Those in a text, as it is and without its white space: plans are broken into lines of 78 characters, in the middle of a
+/// number too.
+fn in_text(text: &[u8], keys: &Needles) -> BTreeSet<String> {
+    let joined = |bytes: &[u8]| bytes.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect::<Vec<_>>();
+    // raw bytes may be white space
+    let together =
+        keys.iter().filter(|(_, key)| key.len() > 32).map(|(name, key)| (name.clone(), joined(key))).collect();
+    let found = held(text, keys).into_iter().map(String::from).collect::<BTreeSet<_>>();
+    found.into_iter().chain(held(&joined(text), &together).into_iter().map(String::from)).collect()
 }
 
 fn loud() -> Cluster {
@@ -148,9 +160,9 @@ fn no_key_is_shown_logged_kept_or_stored_whatever_is_provoked() {
     let plain = needles(&cluster, &text);
     let keys = spelled(plain);
     assert!(keys.len() > 100, "{}", keys.len());
-    assert_eq!(held(shown.as_bytes(), &keys), Vec::<&str>::new(), "told a client");
-    assert_eq!(held(catalogs.as_bytes(), &keys), Vec::<&str>::new(), "in a catalog");
-    assert_eq!(held(&fs::read(cluster.dir.join("log")).unwrap(), &keys), Vec::<&str>::new(), "in the server's log");
+    assert_eq!(in_text(shown.as_bytes(), &keys), BTreeSet::new(), "told a client");
+    assert_eq!(in_text(catalogs.as_bytes(), &keys), BTreeSet::new(), "in a catalog");
+    assert_eq!(in_text(&fs::read(cluster.dir.join("log")).unwrap(), &keys), BTreeSet::new(), "in the server's log");
     assert_eq!(in_files(&cluster.data(), &keys), Vec::<String>::new(), "in the data directory");
     // it was as loud as it should have been
     let log = cluster.log();
@@ -177,10 +189,9 @@ fn control_a_key_that_passes_through_sql_is_found_everywhere() {
             "CHECKPOINT",
         ],
     );
-    let signed: &[&str] = &["key, signed decimal"];
-    assert!(held(shown.as_bytes(), &keys).iter().any(|name| signed.contains(name)), "a plan prints bytes signed");
-    assert!(held(catalogs(&cluster).as_bytes(), &keys).contains(&"key, hex"));
-    assert!(held(&fs::read(cluster.dir.join("log")).unwrap(), &keys).contains(&"key, hex"));
+    assert!(in_text(shown.as_bytes(), &keys).contains("key, signed decimal"), "a plan prints bytes signed");
+    assert!(in_text(catalogs(&cluster).as_bytes(), &keys).contains("key, hex"));
+    assert!(in_text(&fs::read(cluster.dir.join("log")).unwrap(), &keys).contains("key, hex"));
     let files = in_files(&cluster.data(), &keys);
     assert!(files.iter().any(|f| f.starts_with("key, hex in")), "{files:?}");
 }
