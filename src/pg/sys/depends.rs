@@ -77,7 +77,7 @@ fn scan(catalog: pg_sys::Oid, index: pg_sys::Oid, keys: &[pg_sys::Oid], columns:
                 &mut scan_keys[i],
                 i as pg_sys::AttrNumber + 1,
                 pg_sys::BTEqualStrategyNumber as pg_sys::StrategyNumber,
-                OIDEQ.into(),
+                OIDEQ,
                 pg_sys::Datum::from(*key),
             );
         }
