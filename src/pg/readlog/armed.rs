@@ -26,7 +26,6 @@ use crate::pure::error::{Error, Kind, Result};
 use crate::pure::record::{check_size, encode, Outcome, Parts, Record, RecordKind};
 use crate::pure::subprocessor::Connection;
 use crate::pure::wire::{Limits, Portal, Put, Wire, MOST_WAITING};
-use contract::allowed;
 use reads::{Ended, Read};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -153,12 +152,7 @@ pub fn arm(
         private = None;
         record = Record { returned: Vec::new(), filtered: Vec::new(), base_columns: Vec::new(), ..record };
     }
-    let granted = allowed(&registry, &scopes, connection).and_then(|purpose| {
-        super::drift::check(&registry, &scopes)?;
-        contract::count_session(&registry, &record.subprocessor)?;
-        Ok(purpose)
-    });
-    match granted {
+    match contract::granted(&registry, &scopes, connection, &record.subprocessor) {
         Ok(purpose) => record.purpose = purpose,
         Err(refusal) => {
             record.statement_id.n = with(State::next_number);
@@ -246,8 +240,7 @@ pub fn before_run(run: Run, session: Option<&str>) -> Result<()> {
             super::materialiser::health()?;
         }
         let registry = registry::current()?;
-        allowed(&registry, &scopes, &record_of::connection())?;
-        contract::count_session(&registry, &subprocessor)?;
+        contract::granted(&registry, &scopes, &record_of::connection(), &subprocessor)?;
         with(|s| {
             let anew = if again { Some(s.next_number()) } else { None };
             let Some(read) = s.reads.iter_mut().find(|r| r.number() == number) else { return };

@@ -6,6 +6,7 @@
 
 use super::reads::{Ended, Read};
 use super::State;
+use crate::pg::readlog::drift;
 use crate::pg::registry::Registry;
 use crate::pg::{gucs, shared, sys};
 use crate::pure::error::{Error, Kind, Result};
@@ -16,9 +17,23 @@ use std::cell::RefCell;
 /// How many rows of a stream are added at once; what streams that run side by side may pass a quota by.
 const STEP: i64 = 1000;
 
+/// All that may refuse a read before it begins or goes on; returns the purpose to record. AL005 to AL010.
+pub fn granted(
+    registry: &Registry,
+    scopes: &[i32],
+    connection: &Connection,
+    subprocessor: &str,
+) -> Result<Option<String>> {
+    let purpose = allowed(registry, scopes, connection)?;
+    drift::check(registry, scopes)?;
+    // last: a session counts with a read that nothing else refuses
+    count_session(registry, subprocessor)?;
+    Ok(purpose)
+}
+
 /// Asks the contract whether the session may read these scopes now, for its claimed purpose; returns the purpose to
 /// record. AL006, AL008, AL009.
-pub fn allowed(registry: &Registry, scopes: &[i32], connection: &Connection) -> Result<Option<String>> {
+fn allowed(registry: &Registry, scopes: &[i32], connection: &Connection) -> Result<Option<String>> {
     let mut purpose = None;
     for id in scopes {
         let scope = registry.scopes.get(id).ok_or_else(|| gone(*id))?;
@@ -43,9 +58,9 @@ thread_local! {
     static PLACES: RefCell<Places> = const { RefCell::new(Places::new()) };
 }
 
-/// Counts this session among those that read today. Call it behind all that may refuse the read. AL006 when it comes too late,
+/// Counts this session among those that read today. AL006 when it comes too late,
 /// by what is agreed now: one that has counted keeps its place. AL005 while today's are not counted yet.
-pub fn count_session(registry: &Registry, subprocessor: &str) -> Result<()> {
+fn count_session(registry: &Registry, subprocessor: &str) -> Result<()> {
     let Some(contract) = registry.subprocessors.get(subprocessor).map(|s| &s.contract) else { return Ok(()) };
     if contract.connections_per_day.is_some() {
         counted("sessions")?;
