@@ -80,13 +80,16 @@ CREATE FUNCTION airlock.destroy_mask_key(subprocessor text, reason text, version
 
 ---------------------------------------------------------------- scopes
 CREATE FUNCTION airlock.create_scope(subprocessor text, relation regclass, rules jsonb, row_filter text DEFAULT NULL,
-    subject text[] DEFAULT NULL, purposes text[] DEFAULT NULL, view_name name DEFAULT NULL) RETURNS regclass
+    subject text[] DEFAULT NULL, purposes text[] DEFAULT NULL, view_name name DEFAULT NULL, fence boolean DEFAULT false,
+    allow_explain boolean DEFAULT false) RETURNS regclass
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_create_scope';
 CREATE FUNCTION airlock.replace_scope(subprocessor text, relation regclass, rules jsonb, row_filter text DEFAULT NULL,
-    subject text[] DEFAULT NULL, purposes text[] DEFAULT NULL, view_name name DEFAULT NULL) RETURNS regclass
+    subject text[] DEFAULT NULL, purposes text[] DEFAULT NULL, view_name name DEFAULT NULL, fence boolean DEFAULT false,
+    allow_explain boolean DEFAULT false) RETURNS regclass
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_replace_scope';
 CREATE FUNCTION airlock.preview_scope(subprocessor text, relation regclass, rules jsonb, row_filter text DEFAULT NULL,
-    subject text[] DEFAULT NULL, purposes text[] DEFAULT NULL, view_name name DEFAULT NULL, OUT step text, OUT what text) RETURNS SETOF record
+    subject text[] DEFAULT NULL, purposes text[] DEFAULT NULL, view_name name DEFAULT NULL, fence boolean DEFAULT false,
+    allow_explain boolean DEFAULT false, OUT step text, OUT what text) RETURNS SETOF record
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_preview_scope';
 CREATE FUNCTION airlock.drop_scope(subprocessor text, relation regclass) RETURNS void
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_drop_scope';

@@ -34,8 +34,8 @@ GRANT EXECUTE ON FUNCTION
   airlock.create_subprocessor(text, regrole, text, text, text[], date, text[], boolean, jsonb), airlock.alter_subprocessor(text, jsonb),
   airlock.rotate_mask_key(text, text), airlock.destroy_mask_key(text, text, integer),
   airlock.suspend(text, text), airlock.resume(text, text), airlock.terminate(text, text),
-  airlock.create_scope(text, regclass, jsonb, text, text[], text[], name), airlock.replace_scope(text, regclass, jsonb, text, text[], text[], name),
-  airlock.preview_scope(text, regclass, jsonb, text, text[], text[], name), airlock.drop_scope(text, regclass),
+  airlock.create_scope(text, regclass, jsonb, text, text[], text[], name, boolean, boolean), airlock.replace_scope(text, regclass, jsonb, text, text[], text[], name, boolean, boolean),
+  airlock.preview_scope(text, regclass, jsonb, text, text[], text[], name, boolean, boolean), airlock.drop_scope(text, regclass),
   airlock.link_risk(text, text, integer), airlock.trace(text, text),
   airlock.set_class(text, jsonb, boolean, text), airlock.drop_class(text, text), airlock.propose_scope(text, regclass),
   airlock.self_test(text)

@@ -107,7 +107,10 @@ CREATE TABLE airlock_catalog.scope (
   -- what each subject column stands for: the root of its foreign keys
   subject_domains text[] NOT NULL DEFAULT '{}',
   -- relations that the row filter's subqueries name
-  filter_relations regclass[] NOT NULL DEFAULT '{}'
+  filter_relations regclass[] NOT NULL DEFAULT '{}',
+  -- conditions of the sub-processor stay above the row filter; and it may look at plans
+  fence         boolean NOT NULL DEFAULT false,
+  allow_explain boolean NOT NULL DEFAULT false CHECK (fence OR NOT allow_explain)
 );
 CREATE UNIQUE INDEX scope_one_exposure ON airlock_catalog.scope (subprocessor, relation) WHERE dropped_at IS NULL;
 

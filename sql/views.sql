@@ -46,7 +46,7 @@ SELECT s.name AS subprocessor, v.version, v.state, v.root_generation, v.activate
 
 CREATE VIEW airlock.scopes AS
 SELECT s.name AS subprocessor, c.relation, c.view, c.row_filter, c.subject, c.purposes, c.definition, c.id AS scope_no, c.created_at, c.created_by,
-       c.filter_relations
+       c.filter_relations, c.fence, c.allow_explain
   FROM airlock_catalog.scope c JOIN airlock_catalog.subprocessor s ON s.id = c.subprocessor
  WHERE c.dropped_at IS NULL;
 
@@ -68,7 +68,7 @@ SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting
         AND o.settled_on >= i.settled_on
   LEFT JOIN unsettled u ON o.id IS NULL AND u.kind IN ('outcome', 'killed')
         AND u.backend_start = i.backend_start AND u.backend_pid = i.backend_pid AND u.statement_no = i.statement_no
- WHERE airlock.note_log_read() AND i.kind IN ('exact', 'intent', 'open', 'denied')
+ WHERE airlock.note_log_read() AND i.kind IN ('exact', 'intent', 'open', 'denied', 'explain')
 UNION ALL
 SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting_role, i.client_addr, i.application_name,
        i.backend_pid, i.tls, i.database, i.views, i.columns, i.purpose, i.statement,
@@ -81,7 +81,7 @@ SELECT i.id, i.logged_at, i.subprocessor, i.login_role, i.session_role, i.acting
   FROM unsettled i
   LEFT JOIN unsettled u ON u.kind IN ('outcome', 'killed')
         AND u.backend_start = i.backend_start AND u.backend_pid = i.backend_pid AND u.statement_no = i.statement_no
- WHERE airlock.note_log_read() AND i.kind IN ('exact', 'intent', 'open', 'denied');
+ WHERE airlock.note_log_read() AND i.kind IN ('exact', 'intent', 'open', 'denied', 'explain');
 
 -- who read the log, and what of it; reading this is on record as well
 CREATE VIEW airlock.audit_log WITH (security_barrier) AS
@@ -219,8 +219,9 @@ CREATE VIEW airlock.unused_fields AS
 SELECT f.subprocessor, f.relation, f.columns, f.since,
        CASE WHEN c.definition OPERATOR(pg_catalog.-) f.columns = '{}'
             THEN pg_catalog.format('SELECT airlock.drop_scope(%L, %L)', f.subprocessor, f.relation::text)
-            ELSE pg_catalog.format('SELECT airlock.replace_scope(%L, %L, %L, row_filter => %L, subject => %L, purposes => %L)', f.subprocessor,
-                   f.relation::text, c.definition OPERATOR(pg_catalog.-) f.columns, c.row_filter, c.subject, c.purposes) END AS statement
+            ELSE pg_catalog.format('SELECT airlock.replace_scope(%L, %L, %L, row_filter => %L, subject => %L, purposes => %L%s)', f.subprocessor,
+                   f.relation::text, c.definition OPERATOR(pg_catalog.-) f.columns, c.row_filter, c.subject, c.purposes,
+                   CASE WHEN c.fence THEN pg_catalog.format(', fence => true, allow_explain => %L', c.allow_explain) END) END AS statement
   FROM (SELECT a.subprocessor, a.relation, pg_catalog.array_agg(DISTINCT a."column" ORDER BY a."column") AS columns, max(a.since) AS since
           FROM airlock.field_access a WHERE a.reads = 0 GROUP BY a.subprocessor, a.relation) f
   JOIN airlock_catalog.subprocessor s ON s.name = f.subprocessor

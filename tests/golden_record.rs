@@ -95,13 +95,22 @@ fn audit() -> Record {
     }
 }
 
+/// Of version 2 by its kind alone: the plan of a read, whose rows were not read.
+fn explain() -> Record {
+    Record {
+        statement: "EXPLAIN (COSTS OFF) SELECT age FROM harbour_stats.passengers".into(),
+        outcome: Some(Outcome::Ok),
+        ..Record { kind: RecordKind::Explain, ..intent() }
+    }
+}
+
 /// The same read with numbers of scopes, and the parts that travel with it. One number is of four bytes, one negative.
 fn exact_with_parts() -> (Record, Parts) {
     let parts = Parts { private: Some(parts::private().encode()), subjects: Some(parts::subjects()) };
     (Record { scopes: vec![7, 70_000, -1], ..exact() }, parts)
 }
 
-fn records() -> [(&'static str, Record); 6] {
+fn records() -> [(&'static str, Record); 7] {
     [
         ("intent", intent()),
         ("outcome", outcome()),
@@ -109,6 +118,7 @@ fn records() -> [(&'static str, Record); 6] {
         ("finding", finding()),
         ("exact", exact()),
         ("audit", audit()),
+        ("explain", explain()),
     ]
 }
 

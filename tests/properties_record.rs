@@ -23,6 +23,7 @@ fn kinds() -> impl Strategy<Value = RecordKind> {
         RecordKind::Exact,
         RecordKind::Open,
         RecordKind::Audit,
+        RecordKind::Explain,
     ])
 }
 

@@ -3,12 +3,12 @@
 #![allow(unsafe_code)] // ◆ parse tree nodes
 #![allow(ffi_unwind_calls)] // reason: the tree walkers' callbacks call back into the walkers, see raw.rs
 
-use crate::pg::readlog::columns;
+use crate::pg::error::run;
 use crate::pg::readlog::drift::view_owner;
-use crate::pg::readlog::identity;
+use crate::pg::readlog::{columns, explain, identity};
 use crate::pg::registry::{self, Registry};
 use crate::pg::sys::compat::{self, Access, Gives};
-use crate::pg::sys::{raw, role_name, roles, scan, settings};
+use crate::pg::sys::{list, raw, role_name, roles, scan, settings};
 use crate::pure::contain::{self, Function, Statement, TransactionKind, Volatility};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::shown;
@@ -60,7 +60,7 @@ pub unsafe fn utility(node: *mut pg_sys::Node) -> Result<()> {
             T::T_ExecuteStmt => contain::statement(&Statement::Execute),
             T::T_DeallocateStmt => contain::statement(&Statement::Deallocate),
             T::T_DiscardStmt => contain::statement(&Statement::Discard),
-            T::T_ExplainStmt => contain::statement(&Statement::Explain),
+            T::T_ExplainStmt => explain::check(&*node.cast::<pg_sys::ExplainStmt>()),
             T::T_ConstraintsSetStmt => contain::statement(&Statement::ConstraintsSet),
             T::T_UnlistenStmt => contain::statement(&Statement::Unlisten),
             _ => contain::statement(&Statement::Other(&text(pg_sys::CreateCommandName(node)))),
@@ -101,6 +101,28 @@ unsafe fn fetch(statement: &pg_sys::FetchStmt) -> Result<()> {
             .hint("fetch from a cursor: DECLARE c CURSOR FOR SELECT …"));
     }
     contain::statement(if held { &Statement::DeclareCursor { hold: true } } else { &Statement::Fetch })
+}
+
+/// Whether a COPY's first line names the columns, `None` for other statements; only where that is what it says, since what
+/// it means otherwise is for COPY to refuse.
+///
+/// # Safety
+/// `node` is a utility statement.
+pub unsafe fn copies(node: *mut pg_sys::Node) -> Option<bool> {
+    // SAFETY: the tag says which struct the node is; the list holds DefElems.
+    unsafe {
+        if (*node).type_ != pg_sys::NodeTag::T_CopyStmt {
+            return None;
+        }
+        let options = list::<pg_sys::DefElem>((*node.cast::<pg_sys::CopyStmt>()).options);
+        let mut header = options.into_iter().filter(|option| CStr::from_ptr((**option).defname) == c"header");
+        Some(header.any(|option| {
+            (*option).arg.is_null()
+                || run(|| Ok(CStr::from_ptr(raw::guarded(|| pg_sys::defGetString(option)))))
+                    .to_str()
+                    .is_ok_and(|text| ["true", "on", "1"].iter().any(|yes| yes.eq_ignore_ascii_case(text)))
+        }))
+    }
 }
 
 unsafe fn set(statement: &pg_sys::VariableSetStmt) -> Result<()> {

@@ -6,6 +6,7 @@ use crate::pg::sys::scan;
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::mask::Mask;
 use crate::pure::plaintext::PlainType;
+use crate::pure::scope::fence::Fence;
 use crate::pure::subprocessor::{parse_networks, Contract, State};
 use pgrx::pg_sys;
 use std::cell::RefCell;
@@ -46,6 +47,8 @@ pub struct Scope {
     pub subject: Option<Subject>,
     /// What its views were when they were made.
     pub fingerprint: Option<String>,
+    /// Whether conditions stay above the row filter, and plans may be looked at.
+    pub fence: Fence,
 }
 
 /// The data subject of a scope's rows.
@@ -177,8 +180,20 @@ fn load(generation: (u64, u64)) -> Result<Registry> {
         let subject = Subject::new(row.texts("subject"), row.texts("subject_domains"));
         let fingerprint = row.text("fingerprint");
         let filter_relations = row.oids("filter_relations");
-        let scope =
-            Scope { id, subprocessor, relation, view, inner_view, filter_relations, purposes, subject, fingerprint };
+        let flag = |column: &str| row.get(column).unwrap_or(false);
+        let fence = Fence { fence: flag("fence"), allow_explain: flag("allow_explain") };
+        let scope = Scope {
+            id,
+            subprocessor,
+            relation,
+            view,
+            inner_view,
+            filter_relations,
+            purposes,
+            subject,
+            fingerprint,
+            fence,
+        };
         registry.scopes.insert(id, Rc::new(scope));
         registry.views.insert(view.to_u32(), id);
         Ok(())

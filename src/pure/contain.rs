@@ -5,6 +5,8 @@
 //! to connect and look around, and what poolers send to reset a session (`DISCARD ALL`; `RESET ALL`, `CLOSE ALL`,
 //! `UNLISTEN *`, `SELECT pg_advisory_unlock_all()`; `SET SESSION AUTHORIZATION DEFAULT`; `RESET ROLE`).
 
+pub mod explain;
+
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::shown;
 
@@ -64,7 +66,7 @@ pub enum Statement<'a> {
     Deallocate,
     /// DISCARD ALL, PLANS, SEQUENCES, TEMP.
     Discard,
-    /// EXPLAIN.
+    /// EXPLAIN, but for what [`explain`] allows.
     Explain,
     /// SET CONSTRAINTS.
     ConstraintsSet,
@@ -134,7 +136,7 @@ pub fn statement(s: &Statement<'_>) -> Result<()> {
         Statement::DeclareCursor { hold: true } => {
             ("DECLARE CURSOR WITH HOLD", "declare the cursor without HOLD, inside a transaction")
         }
-        Statement::Explain => ("EXPLAIN", "run the query itself: plans and estimates tell of rows that are hidden"),
+        Statement::Explain => return Err(explain::refused()),
         Statement::Transaction(T::Prepare) => ("PREPARE TRANSACTION", "end the transaction with COMMIT"),
         Statement::Transaction(T::CommitPrepared) => ("COMMIT PREPARED", "end transactions with COMMIT"),
         Statement::Transaction(T::RollbackPrepared) => ("ROLLBACK PREPARED", "end transactions with ROLLBACK"),

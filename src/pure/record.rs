@@ -53,10 +53,12 @@ pub enum RecordKind {
     Open,
     /// Somebody read the log itself; `detail` says what of it. Since version 2.
     Audit,
+    /// The plan of a read was shown, and nothing was read; written and flushed before it was. Since version 2.
+    Explain,
 }
 
 impl RecordKind {
-    const ALL: [(RecordKind, u8, &'static str); 10] = [
+    const ALL: [(RecordKind, u8, &'static str); 11] = [
         (RecordKind::Intent, 1, "intent"),
         (RecordKind::Outcome, 2, "outcome"),
         (RecordKind::Denied, 3, "denied"),
@@ -67,6 +69,7 @@ impl RecordKind {
         (RecordKind::Exact, 8, "exact"),
         (RecordKind::Open, 9, "open"),
         (RecordKind::Audit, 10, "audit"),
+        (RecordKind::Explain, 11, "explain"),
     ];
 
     /// The word in `airlock_catalog.read_record.kind`.
@@ -231,7 +234,7 @@ impl Record {
 
     /// The version that it is written in: the oldest that has all it says.
     fn version(&self) -> u8 {
-        let new = matches!(self.kind, RecordKind::Exact | RecordKind::Open | RecordKind::Audit);
+        let new = matches!(self.kind, RecordKind::Exact | RecordKind::Open | RecordKind::Audit | RecordKind::Explain);
         let lists = [&self.returned, &self.filtered, &self.base_columns];
         let parts = self.private.is_some() || self.subjects.is_some() || !self.scopes.is_empty();
         if new || parts || lists.iter().any(|list| !list.is_empty()) {
@@ -298,7 +301,7 @@ mod tests {
     fn codes_are_distinct_and_not_zero() {
         // 0 is what a missing table row would give: no kind may be written so
         let kinds: Vec<u8> = RecordKind::ALL.iter().map(|row| row.1).collect();
-        assert_eq!(kinds, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        assert_eq!(kinds, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
         let outcomes: Vec<u8> = Outcome::ALL.iter().map(|row| row.1).collect();
         assert_eq!(outcomes, [1, 2, 3, 4, 5, 6]);
     }

@@ -73,7 +73,7 @@ fn state(of: Of) -> Result<Option<Value>> {
             "SELECT pg_catalog.to_jsonb(x) - 'id' || (SELECT CASE WHEN count(*) > 0 THEN pg_catalog.jsonb_build_object('defaults',
                       pg_catalog.jsonb_object_agg(r.column_name, r.class_default)) ELSE '{}' END
                  FROM airlock_catalog.rule r WHERE r.scope = x.id AND r.until IS NULL AND r.class_default IS NOT NULL)
-               FROM (SELECT c.id, c.definition AS rules, c.row_filter, c.subject, c.purposes, c.view::pg_catalog.text
+               FROM (SELECT c.id, c.definition AS rules, c.row_filter, c.subject, c.purposes, c.view::pg_catalog.text, c.fence, c.allow_explain
                FROM airlock_catalog.scope c JOIN airlock_catalog.subprocessor s ON s.id = c.subprocessor
               WHERE s.name = $1 AND c.relation = $2::pg_catalog.regclass AND c.dropped_at IS NULL) x",
             &[arg(name), arg(relation)],

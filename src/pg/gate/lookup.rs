@@ -11,6 +11,7 @@
 //! | the rule shows the value in clear | under a mask other values are equal |
 //! | `=` of the value's own type, by a deterministic collation | another equality may be wider |
 //! | in WHERE or an inner join's ON | elsewhere a row that does not satisfy it may still count |
+//! | the scope has no fence | beneath one, nothing of the reader's may run |
 //! | the other side has no column, subquery or volatile function | it is worked out once more, on its own |
 #![allow(unsafe_code)] // ◆ queries that are about to be planned
 #![allow(ffi_unwind_calls)] // reason: see encrypted/search.rs
@@ -192,7 +193,10 @@ impl Lookup {
             let Some((rule, column)) = target.and_then(|target| disclosed((**target).expr.cast())) else {
                 return Ok(None);
             };
-            let Some(rule) = self.registry.rules.get(&rule).filter(|rule| shows_clear(rule)) else { return Ok(None) };
+            let Some(rule) = self.registry.rules.get(&rule).filter(|rule| shows_clear(rule) && !rule.scope.fence.fence)
+            else {
+                return Ok(None);
+            };
             let column_no = typmod_of_expression(column);
             let searchable = crate::pg::encrypted::type_oids().map(|(_, searchable)| searchable);
             if Some(pg_sys::getBaseType(pg_sys::exprType(column))) != searchable || column_no < 0 {

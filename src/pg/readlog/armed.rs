@@ -9,16 +9,18 @@
 //! record still can name what they read, or does so already.
 
 mod contract;
+mod explained;
 mod reads;
 mod settle;
 
+pub use explained::explain;
 pub use reads::{next_number, persons_of};
 pub use settle::{at_exit, before_commit, settle};
 
 use super::identity;
 use super::record_of;
 use super::subjects::{self, Collector};
-use super::wal::{self, Sealer};
+use super::wal;
 use super::wire;
 use crate::pg::registry;
 use crate::pg::{gucs, shared, sys};
@@ -26,6 +28,7 @@ use crate::pure::error::{Error, Kind, Result};
 use crate::pure::record::{check_size, encode, Outcome, Parts, Record, RecordKind};
 use crate::pure::subprocessor::Connection;
 use crate::pure::wire::{Limits, Portal, Put, Wire, MOST_WAITING};
+use contract::{asked, Asked};
 use reads::{Ended, Read};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -139,30 +142,7 @@ pub fn arm(
     scopes: Vec<i32>,
     connection: &Connection,
 ) -> Result<()> {
-    // keys first: locked is the cause then, and that the worker stands still its consequence
-    let sealer = Rc::new(Sealer::new()?);
-    super::materialiser::health().and_then(|()| super::materialiser::share(&record.subprocessor))?;
-    publish(registry::current()?.subprocessors.get(&record.subprocessor).map_or(0, |s| s.id))?;
-    // read after the publication: a suspension from now on either shows here or finds us
-    let registry = registry::current()?;
-    let older = super::materialiser::before_0_2();
-    if older {
-        // until ALTER EXTENSION … UPDATE: records as the objects of that release know them
-        record.scopes = Vec::new();
-        private = None;
-        record = Record { returned: Vec::new(), filtered: Vec::new(), base_columns: Vec::new(), ..record };
-    }
-    match contract::granted(&registry, &scopes, connection, &record.subprocessor) {
-        Ok(purpose) => record.purpose = purpose,
-        Err(refusal) => {
-            record.statement_id.n = with(State::next_number);
-            record.kind = RecordKind::Denied;
-            record.outcome = Some(Outcome::Error);
-            record.sqlstate = Some(refusal.kind.sqlstate().into());
-            let refused = sealer.append_with(record, Parts { private, subjects: None })?;
-            return wal::flush(refused).and(Err(refusal));
-        }
-    }
+    let Asked { sealer, registry, older } = asked(&mut record, &mut private, &scopes, connection)?;
     if let Some(persons) = with(|s| s.join(run, level, &record, &scopes)) {
         return persons.add(&registry, &scopes);
     }
@@ -194,17 +174,6 @@ pub fn arm(
     };
     with(|s| s.add(read));
     waited
-}
-
-/// Makes this backend findable for a suspension, whatever its login is.
-fn publish(subprocessor: i32) -> Result<()> {
-    let (backend, pid) = sys::backend();
-    if !shared::publish(backend, pid, subprocessor) {
-        return Err(Error::new(Kind::LogUnavailable, "too many sessions read for sub-processors")
-            .hint("lower max_connections, or the sub-processors' CONNECTION LIMIT"));
-    }
-    with(|s| s.published = true);
-    Ok(())
 }
 
 /// The transaction ended: nothing is read for anybody any more.

@@ -1,4 +1,4 @@
-//! The only file that installs hooks: save, chain, keep count of nesting on every way out.
+//! The only file that installs hooks, but for the planner's questions (`estimates`): save, chain, keep count of nesting on every way out.
 //!
 //! In a session that is nobody's sub-processor each hook is one comparison and a call of whatever was there before, with
 //! no guard in between, so errors keep all their fields. The order in a sub-processor's session is: identity, then
@@ -6,17 +6,19 @@
 #![allow(unsafe_code)] // ◆ hooks
 #![allow(ffi_unwind_calls)] // reason: predecessors are called as C calls them; no frame here owns anything meanwhile
 
-use super::{armed, callbacks, columns, drift, identity, private, record_of, relabel, subjects, wire};
+use super::{
+    armed, callbacks, columns, drift, estimates, explain, identity, private, record_of, relabel, subjects, wire,
+};
 use crate::pg::encrypted::{advice, ddl, search};
 use crate::pg::error::{run, unpacked};
 use crate::pg::gate::lookup;
-use crate::pg::sys::{compat, list, raw};
+use crate::pg::sys::{compat, raw};
 use crate::pg::{contain, gucs, registry};
 use crate::pure::error::{Error, Kind, Result};
 use armed::Frame;
 use pgrx::pg_sys;
 use std::cell::Cell;
-use std::ffi::{c_char, c_int, c_void, CStr};
+use std::ffi::{c_char, c_int, c_void};
 
 #[derive(Clone, Copy)]
 struct Previous {
@@ -72,6 +74,7 @@ pub fn install() {
         pg_sys::ProcessUtility_hook = Some(utility);
         pg_sys::object_access_hook = Some(access);
         pg_sys::get_relation_info_hook = Some(relation_info);
+        estimates::install();
         pg_sys::RegisterXactCallback(Some(callbacks::transaction_ends), std::ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(callbacks::subtransaction_ends), std::ptr::null_mut());
         pg_sys::register_label_provider(identity::PROVIDER.as_ptr(), Some(relabel::relabel));
@@ -144,12 +147,20 @@ unsafe extern "C-unwind" fn planner(
             return next(query, text, options, params);
         }
         run(|| lookup::before_planning(query));
+        let around = run(|| estimates::begin(query));
         armed::begin(0);
         let depth = armed::depth();
         armed::enter(Frame::Planner);
         let before = columns::was_inlined();
-        let plan = raw::with_cleanup(|| next(query, text, options, params), |_| armed::cut(depth));
+        let plan = raw::with_cleanup(
+            || next(query, text, options, params),
+            |_| {
+                armed::cut(depth);
+                estimates::end(around);
+            },
+        );
         armed::leave();
+        estimates::end(around);
         if columns::was_inlined() || before {
             columns::distrust(&*plan);
         }
@@ -168,9 +179,10 @@ unsafe extern "C-unwind" fn relation_info(
         if let Some(next) = previous().relation {
             next(root, table, parent, rel);
         }
-        if identity::known_other() || (*rel).indexlist.is_null() || !watched() {
+        if identity::known_other() || !watched() {
             return;
         }
+        estimates::hide(parent, rel);
         run(|| {
             let known = crate::pg::sys::scan::table_oid("scope").is_some();
             if let Some(name) = subprocessor()?.filter(|_| known) {
@@ -241,7 +253,8 @@ unsafe fn start(desc: *mut pg_sys::QueryDesc, flags: c_int) -> Result<()> {
         if plan.commandType != pg_sys::CmdType::CMD_SELECT || plan.hasModifyingCTE {
             return Err(Error::new(Kind::OutsideScope, "only SELECT is within the scope of a sub-processor"));
         }
-        if pg_sys::ParallelWorkerNumber >= 0 || flags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY as c_int != 0 {
+        let explains = flags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY as c_int != 0;
+        if pg_sys::ParallelWorkerNumber >= 0 {
             return Ok(());
         }
         if crate::pg::sys::scan::table_oid("scope").is_none() {
@@ -260,11 +273,20 @@ unsafe fn start(desc: *mut pg_sys::QueryDesc, flags: c_int) -> Result<()> {
         if !facts.scopes.iter().all(mine) {
             return contain::permissions(&accesses, &name);
         }
+        if explains {
+            explain::planned(&registry, &facts.scopes)?;
+        }
         let contract = registry.subprocessors.get(&*name).map(|s| s.contract_reference.clone()).unwrap_or_default();
-        let source = record_of::statement_text((*desc).sourceText, plan.stmt_location, plan.stmt_len);
+        let source = match explains {
+            true => explain::text((*desc).sourceText),
+            false => record_of::statement_text((*desc).sourceText, plan.stmt_location, plan.stmt_len),
+        };
         let scopes = facts.scopes.clone();
         let (intent, constants) = record_of::intent(facts, &name, &contract, &source);
         let private = private::part(constants, (*desc).params, intent.statement.ends_with('…'))?;
+        if explains {
+            return armed::explain((intent, private), &scopes, &record_of::connection());
+        }
         if !EXIT.with(|e| e.replace(true)) {
             // after ShutdownPostgres in registration, so before it at exit: the transaction is still there
             pg_sys::before_shmem_exit(Some(callbacks::exiting), pg_sys::Datum::from(0));
@@ -357,7 +379,7 @@ unsafe extern "C-unwind" fn utility(
         let contained = !identity::known_other() && watched();
         if contained {
             run(|| contain::utility((*pstmt).utilityStmt));
-            let header = copies((*pstmt).utilityStmt);
+            let header = contain::copies((*pstmt).utilityStmt);
             if header.is_some() && gucs::release() == gucs::Release::Wire {
                 // its header leaves before anything is read; where the gate cannot be, arming finds out
                 let _ = wire::install();
@@ -378,10 +400,12 @@ unsafe extern "C-unwind" fn utility(
         }
         let depth = armed::depth();
         armed::enter(Frame::Utility);
+        let around = explain::begin(pstmt);
         raw::with_cleanup(
             || next(pstmt, text, read_only, context, params, env, dest, completion),
             |_| {
                 armed::cut(depth);
+                explain::end(around);
                 if defines {
                     ddl::leave();
                     raw::advise(advice::instead);
@@ -389,28 +413,10 @@ unsafe extern "C-unwind" fn utility(
             },
         );
         armed::leave();
+        explain::end(around);
         if defines {
             ddl::leave();
         }
-    }
-}
-
-/// Whether a COPY's first line names the columns, `None` for other statements; only where that is what it says, since what
-/// it means otherwise is for COPY to refuse.
-unsafe fn copies(node: *mut pg_sys::Node) -> Option<bool> {
-    // SAFETY: the tag says which struct the node is; the list holds DefElems.
-    unsafe {
-        if (*node).type_ != pg_sys::NodeTag::T_CopyStmt {
-            return None;
-        }
-        let options = list::<pg_sys::DefElem>((*node.cast::<pg_sys::CopyStmt>()).options);
-        let mut header = options.into_iter().filter(|option| CStr::from_ptr((**option).defname) == c"header");
-        Some(header.any(|option| {
-            (*option).arg.is_null()
-                || run(|| Ok(CStr::from_ptr(raw::guarded(|| pg_sys::defGetString(option)))))
-                    .to_str()
-                    .is_ok_and(|text| ["true", "on", "1"].iter().any(|yes| yes.eq_ignore_ascii_case(text)))
-        }))
     }
 }
 

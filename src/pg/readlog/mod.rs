@@ -10,6 +10,8 @@ pub mod audit;
 pub mod callbacks;
 pub mod columns;
 pub mod drift;
+pub mod estimates;
+pub mod explain;
 pub mod hooks;
 pub mod identity;
 pub mod materialiser;

@@ -19,6 +19,7 @@ use crate::pg::sys::sql;
 use crate::pg::sys::{d, return_set, Args, Sql};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::{literal, shown};
+use crate::pure::scope::fence::Fence;
 use crate::pure::scope::reads;
 use crate::pure::scope::resolve::{newly_exposed, Exposed};
 use crate::sql_function;
@@ -33,8 +34,8 @@ sql_function!(
 );
 
 sql_function!(
-    /// `airlock.create_scope(subprocessor, relation, rules, row_filter, subject, purposes, view_name) → regclass`: makes
-    /// the two views of a scope and gives the outer one.
+    /// `airlock.create_scope(subprocessor, relation, rules, row_filter, subject, purposes, view_name, fence, allow_explain)
+    /// → regclass`: makes the two views of a scope and gives the outer one.
     ///
     /// Errors: `AL010` with the JSON path of whatever is refused; `42501` unless the caller may give SELECT on the
     /// relation away; `42710` when the scope or the view exists; `42704` unknown sub-processor or relation.
@@ -89,6 +90,8 @@ fn wanted(args: Args) -> Result<Wanted> {
         let given = args.get::<Vec<Option<String>>>(i).unwrap_or_default();
         given.into_iter().map(|text| text.ok_or_else(null)).collect()
     };
+    // the functions of 0.1.0 have seven arguments
+    let flag = |i: usize| args.count() > i && args.get(i).unwrap_or(false);
     Ok(Wanted {
         subprocessor: args.need(0, "subprocessor")?,
         relation: args.need(1, "relation")?,
@@ -97,6 +100,7 @@ fn wanted(args: Args) -> Result<Wanted> {
         subject: texts(4, "subject")?,
         purposes: texts(5, "purposes")?,
         view_name: name_argument(args, 6),
+        fence: Fence::new(flag(7), flag(8))?,
         caller: caller(),
     })
 }
@@ -174,6 +178,8 @@ fn preview(wanted: &Wanted) -> Result<Vec<(&'static str, String)>> {
     lines.extend(rows.into_iter().map(|row| ("sample", row)));
     lines.extend(planned.view.notes.iter().map(|note| ("note", note.clone())));
     lines.extend(reads::notes(&planned.others).into_iter().map(|note| ("note", note)));
+    let was = planned.existing.as_ref().map_or(Fence::default(), |old| old.fence);
+    lines.extend(wanted.fence.lines(was, !wanted.subject.is_empty()));
     lines.extend(plan::frequencies(wanted.relation, &planned)?.into_iter().map(|line| ("warning", line)));
     if let Some(old) = &planned.existing {
         lines.extend(store::drops(old)?.into_iter().map(|sql| ("sql", sql)));

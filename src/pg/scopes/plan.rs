@@ -9,6 +9,7 @@ use crate::pg::sys::{filter, role_name};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::{ident, json_path, shown};
 use crate::pure::scope::defaults::{check_clear, expand, Classified, Taken};
+use crate::pure::scope::fence::Fence;
 use crate::pure::scope::joins::is_root;
 use crate::pure::scope::parse::parse;
 use crate::pure::scope::reads::OtherRelation;
@@ -27,6 +28,7 @@ pub struct Wanted {
     pub subject: Vec<String>,
     pub purposes: Vec<String>,
     pub view_name: Option<String>,
+    pub fence: Fence,
     pub caller: pg_sys::Oid,
 }
 

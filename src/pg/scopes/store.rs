@@ -10,6 +10,7 @@ use crate::pg::sys::sql::{self, arg, Row};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::{literal, qualified, shown};
 use crate::pure::scope::defaults::fill;
+use crate::pure::scope::fence::Fence;
 use crate::pure::scope::render::{grant_columns, render, revoke_columns, Ids, Rendered};
 use crate::pure::scope::resolve::{ExposedColumn, PlanColumn, ViewPlan};
 use crate::pure::scope::{Condition, VIEW_OWNER};
@@ -27,6 +28,7 @@ pub struct Live {
     /// The rules as they were given, with what `"default"` stood for.
     pub definition: Value,
     pub rules: Vec<LiveRule>,
+    pub fence: Fence,
 }
 
 /// A rule that is in force.
@@ -65,10 +67,19 @@ pub fn live(subprocessor: i32, relation: pg_sys::Oid) -> Result<Option<Live>> {
                 filter_relations: row.need(4)?,
                 definition: json(row, 5)?.unwrap_or_default(),
                 rules: Vec::new(),
+                fence: Fence::default(),
             })
         },
     )?;
     let Some(mut scope) = found else { return Ok(None) };
+    if !before_0_2() {
+        let both = sql::first(
+            "SELECT s.fence, s.allow_explain FROM airlock_catalog.scope s WHERE s.id = $1",
+            &[arg(scope.id)],
+            |row| Ok(Fence { fence: row.need(1)?, allow_explain: row.need(2)? }),
+        )?;
+        scope.fence = both.unwrap_or_default();
+    }
     scope.rules = sql::rows(
         // 0.1.0's table has neither a condition nor a default
         "SELECT r.column_name, r.mask, r.domain, r.mask_key_version, r.since, pg_catalog.to_jsonb(r) ->> 'condition',
@@ -137,7 +148,7 @@ fn exposure(mask: Option<Value>, definition: &Value) -> String {
 /// Stores the scope, makes its views and gives the outer one.
 pub fn install(wanted: &Wanted, planned: &Planned) -> Result<pg_sys::Oid> {
     let (id, rules) = insert(wanted, planned)?;
-    let rendered = rendered(&planned.view, planned, id, &rules)?;
+    let rendered = rendered(&planned.view, wanted, planned, (id, &rules))?;
     execute(&rendered)?;
     let missing = || Error::new(Kind::Corrupt, "a view that was just made is not there");
     let view = catalog::relation_named(&planned.view.view_schema, &planned.view.view_name)?.ok_or_else(missing)?;
@@ -179,15 +190,16 @@ pub fn rehearse(wanted: &Wanted, planned: &Planned) -> Result<Rendered> {
     }
     let (id, rules) = insert(wanted, planned)?;
     let scratch = ViewPlan { view_name: format!("airlock preview {id}"), ..planned.view.clone() };
-    execute(&rendered(&scratch, planned, id, &rules)?)?;
-    rendered(&planned.view, planned, id, &rules)
+    execute(&rendered(&scratch, wanted, planned, (id, &rules))?)?;
+    rendered(&planned.view, wanted, planned, (id, &rules))
 }
 
-fn rendered(view: &ViewPlan, planned: &Planned, id: i32, rules: &[i32]) -> Result<Rendered> {
-    let mut all = render(view, &Ids { scope_id: id, rule_ids: rules }, &role_name(planned.subprocessor.role))?;
+fn rendered(view: &ViewPlan, wanted: &Wanted, planned: &Planned, ids: (i32, &[i32])) -> Result<Rendered> {
+    let ids = Ids { scope_id: ids.0, rule_ids: ids.1 };
+    let mut all = render(view, &ids, &role_name(planned.subprocessor.role))?;
     let others = planned.others.iter().map(|other| grant_columns(&other.schema, &other.name, &other.columns));
     all.grants.splice(0..0, others);
-    Ok(all)
+    Ok(if wanted.fence.fence { all.fenced() } else { all })
 }
 
 fn execute(rendered: &Rendered) -> Result<()> {
@@ -235,6 +247,12 @@ fn insert(wanted: &Wanted, planned: &Planned) -> Result<(i32, Vec<i32>)> {
         sql::run(
             "UPDATE airlock_catalog.scope SET filter_relations = $2::pg_catalog.oid[]::pg_catalog.regclass[] WHERE id = $1",
             &[arg(id), arg(planned.filter_relations.clone())],
+        )?;
+    }
+    if wanted.fence.fence {
+        sql::run(
+            "UPDATE airlock_catalog.scope SET fence = $2, allow_explain = $3 WHERE id = $1",
+            &[arg(id), arg(wanted.fence.fence), arg(wanted.fence.allow_explain)],
         )?;
     }
     let columns = planned.view.columns.iter().enumerate();

@@ -118,6 +118,9 @@ unsafe fn parts(oid: pg_sys::Oid) -> Result<Vec<String>> {
         }
         let condition = (*query.jointree).quals;
         parts.push(if condition.is_null() { String::new() } else { print(condition) });
+        if !query.limitOffset.is_null() {
+            parts.push(format!("OFFSET {}", print(query.limitOffset)));
+        }
         parts.extend(beneath(base, &read, context));
         let mut others: Vec<Vec<String>> = read
             .named
@@ -206,7 +209,7 @@ unsafe fn beneath(base: pg_sys::Oid, read: &reads::Reads, context: *mut pg_sys::
     }
 }
 
-/// SELECT … FROM … WHERE …, and no more.
+/// SELECT … FROM … WHERE …, a fence, and no more.
 fn plain(q: &pg_sys::Query) -> bool {
     let lists = [
         q.cteList,
@@ -218,7 +221,7 @@ fn plain(q: &pg_sys::Query) -> bool {
         q.rowMarks,
         q.returningList,
     ];
-    let nodes = [q.havingQual, q.limitOffset, q.limitCount, q.setOperations];
+    let nodes = [q.havingQual, q.limitCount, q.setOperations];
     q.commandType == pg_sys::CmdType::CMD_SELECT
         && !q.jointree.is_null()
         && lists.iter().all(|l| l.is_null())

@@ -5,6 +5,7 @@
 
 mod conditional;
 pub mod defaults;
+pub mod fence;
 pub mod joins;
 pub mod parse;
 pub mod reads;

@@ -36,6 +36,14 @@ pub struct Rendered {
     pub drops: Vec<String>,
 }
 
+impl Rendered {
+    /// With a fence (see [`super::fence`]) between the rows of the inner view and whatever reads them.
+    pub fn fenced(mut self) -> Self {
+        self.inner_sql.push_str("\nOFFSET 0");
+        self
+    }
+}
+
 /// Writes the plan as SQL, for a sub-processor bound to `role`.
 ///
 /// # Errors
@@ -342,6 +350,11 @@ mod tests {
     fn a_scope_of_constants_reads_nothing() {
         let plan = plan(vec![column(ColumnExpr::Constant("x".into()), "text")]);
         let sql = render(&plan, &Ids { scope_id: 3, rule_ids: &[1] }, "r").unwrap();
+        let fenced = sql.clone().fenced();
+        assert_eq!(
+            (fenced.inner_sql, fenced.outer_sql),
+            (format!("{}\nOFFSET 0", sql.inner_sql), sql.outer_sql.clone())
+        );
         assert_eq!(
             sql.inner_sql,
             "CREATE VIEW \"airlock_scope\".\"s3\" WITH (security_barrier = true) AS\nSELECT\n  FROM \"public\".\"t\"\n WHERE airlock.gate(3)"

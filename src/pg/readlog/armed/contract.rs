@@ -5,14 +5,17 @@
 //! Sessions are counted alike, each with its first read of the day.
 
 use super::reads::{Ended, Read};
-use super::State;
-use crate::pg::readlog::drift;
-use crate::pg::registry::Registry;
+use super::{with, State};
+use crate::pg::readlog::wal::{self, Sealer};
+use crate::pg::readlog::{drift, materialiser};
+use crate::pg::registry::{self, Registry};
 use crate::pg::{gucs, shared, sys};
 use crate::pure::error::{Error, Kind, Result};
+use crate::pure::record::{Outcome, Parts, Record, RecordKind};
 use crate::pure::subprocessor::{may_read, within_connections, within_quota, Connection, Contract, Places};
 use crate::pure::wire::{Counts, Form, Number};
 use std::cell::RefCell;
+use std::rc::Rc;
 
 /// How many rows of a stream are added at once; what streams that run side by side may pass a quota by.
 const STEP: i64 = 1000;
@@ -29,6 +32,65 @@ pub fn granted(
     // last: a session counts with a read that nothing else refuses
     count_session(registry, subprocessor)?;
     Ok(purpose)
+}
+
+/// What a read that was let through goes on with.
+pub struct Asked {
+    /// Seals its records.
+    pub sealer: Rc<Sealer>,
+    /// What was asked.
+    pub registry: Rc<Registry>,
+    /// The objects of 0.1.0 are installed.
+    pub older: bool,
+}
+
+/// Makes sure that a record can be kept, and asks the contract. A read that it refuses leaves a `denied` record.
+///
+/// # Errors
+/// AL005 when no record can be kept, AL006 to AL009 when the contract says no, AL010 when a scope's views were changed.
+pub fn asked(
+    record: &mut Record,
+    private: &mut Option<Vec<u8>>,
+    scopes: &[i32],
+    connection: &Connection,
+) -> Result<Asked> {
+    // keys first: locked is the cause then, and that the worker stands still its consequence
+    let sealer = Rc::new(Sealer::new()?);
+    materialiser::health().and_then(|()| materialiser::share(&record.subprocessor))?;
+    publish(registry::current()?.subprocessors.get(&record.subprocessor).map_or(0, |s| s.id))?;
+    // read after the publication: a suspension from now on either shows here or finds us
+    let registry = registry::current()?;
+    let older = materialiser::before_0_2();
+    if older {
+        // until ALTER EXTENSION … UPDATE: records as the objects of that release know them
+        record.scopes = Vec::new();
+        *private = None;
+        (record.returned, record.filtered, record.base_columns) = (Vec::new(), Vec::new(), Vec::new());
+    }
+    match granted(&registry, scopes, connection, &record.subprocessor) {
+        Ok(purpose) => record.purpose = purpose,
+        Err(refusal) => {
+            let mut record = record.clone();
+            record.statement_id.n = super::next_number();
+            record.kind = RecordKind::Denied;
+            record.outcome = Some(Outcome::Error);
+            record.sqlstate = Some(refusal.kind.sqlstate().into());
+            let refused = sealer.append_with(record, Parts { private: private.take(), subjects: None })?;
+            return wal::flush(refused).and(Err(refusal));
+        }
+    }
+    Ok(Asked { sealer, registry, older })
+}
+
+/// Makes this backend findable for a suspension, whatever its login is.
+fn publish(subprocessor: i32) -> Result<()> {
+    let (backend, pid) = sys::backend();
+    if !shared::publish(backend, pid, subprocessor) {
+        return Err(Error::new(Kind::LogUnavailable, "too many sessions read for sub-processors")
+            .hint("lower max_connections, or the sub-processors' CONNECTION LIMIT"));
+    }
+    with(|s| s.published = true);
+    Ok(())
 }
 
 /// Asks the contract whether the session may read these scopes now, for its claimed purpose; returns the purpose to
