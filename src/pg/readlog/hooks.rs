@@ -263,6 +263,9 @@ unsafe fn start(desc: *mut pg_sys::QueryDesc, flags: c_int) -> Result<()> {
         let registry = registry::current()?;
         let accesses = compat::accesses_of_plan(plan);
         let facts = record_of::facts(&registry, &accesses, columns::of(plan).as_deref());
+        if explains {
+            explain::planned(&registry, &facts.scopes)?;
+        }
         if facts.scopes.is_empty() {
             return Ok(());
         }
@@ -272,9 +275,6 @@ unsafe fn start(desc: *mut pg_sys::QueryDesc, flags: c_int) -> Result<()> {
         let mine = |id: &i32| registry.scopes.get(id).is_some_and(|s| s.subprocessor.contract.name == *name);
         if !facts.scopes.iter().all(mine) {
             return contain::permissions(&accesses, &name);
-        }
-        if explains {
-            explain::planned(&registry, &facts.scopes)?;
         }
         let contract = registry.subprocessors.get(&*name).map(|s| s.contract_reference.clone()).unwrap_or_default();
         let source = match explains {

@@ -52,7 +52,7 @@ impl Fence {
         if self.fence {
             add("note", "fence: the sub-processor's conditions run above the row filter, so no index serves them: each read goes through all rows of the scope");
             if subject {
-                add("note", "fence: each read touches the persons of all rows of the scope, and who_saw() says so");
+                add("note", "fence: each read scans the persons of all rows of the scope: who_saw() names them, those whom a condition left out as possible");
             }
         }
         if self.allow_explain {
