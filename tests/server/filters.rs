@@ -273,7 +273,7 @@ fn rows_that_a_join_kept_in_a_file_name_nobody_else() {
     drop(acme);
     let log = settled(&cluster, "kept in files", 1);
     // a few of them, as each question takes its time
-    let asked = "SELECT p, w.certainty FROM generate_series(1, 6000, 311) p, LATERAL airlock.who_saw('public.folk', p::text) w WHERE w.id =";
+    let asked = "SELECT p, w.certainty FROM generate_series(91, 6000, 311) p, LATERAL airlock.who_saw('public.folk', p::text) w WHERE w.id =";
     let mut admin = cluster.connect("postgres");
     admin.query("SET work_mem = '4MB'; SET enable_nestloop = on; SET enable_mergejoin = on").ok();
     let found = admin.query(&format!("{asked} {}", log[0].get("id"))).ok().rows;
@@ -281,7 +281,7 @@ fn rows_that_a_join_kept_in_a_file_name_nobody_else() {
         found.iter().map(|r| (r[0].as_ref().unwrap().parse().unwrap(), r[1].clone().unwrap())).collect();
     assert!(found.iter().all(|(p, certainty)| p % 10 != 0 || certainty != "exact"), "{found:?}");
     let shown = found.iter().filter(|(p, _)| p % 10 != 0).count();
-    assert_eq!(shown, (1..=6000).step_by(311).filter(|p| p % 10 != 0).count());
+    assert_eq!(shown, (91..=6000).step_by(311).filter(|p| p % 10 != 0).count());
     let exact = found.iter().filter(|(_, certainty)| certainty == "exact").count();
     assert!(exact > 0 && exact < shown, "{found:?}");
 }

@@ -187,22 +187,22 @@ fn scopes_that_look_into_each_other_do_not_deadlock() {
     );
     cluster.admin("SELECT airlock.create_scope('globex', 'public.consents', '{\"given\": \"clear\"}')");
     let consents = "SELECT airlock.replace_scope('globex', 'public.consents', '{\"given\": \"clear\"}', row_filter => 'EXISTS (SELECT FROM public.customers c WHERE c.id = consents.customer AND c.consent)')";
-    for _ in 0..3 {
-        let (mut one, mut two) = (cluster.connect("postgres"), cluster.connect("postgres"));
-        one.query("BEGIN").ok();
-        one.query(&customers).ok();
-        two.begin(consents);
-        two.send().expect("send");
-        eventually("the second waits", || {
-            let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
-            (cluster.admin(waiting).value() == "1").then_some(())
+    // in the order of their names each would hold its own table and wait for the other's
+    let (mut held, mut one, mut two) =
+        (cluster.connect("postgres"), cluster.connect("postgres"), cluster.connect("postgres"));
+    held.query("BEGIN; LOCK TABLE public.customers IN SHARE UPDATE EXCLUSIVE MODE").ok();
+    for (conn, sql, waiting) in [(&mut one, customers.as_str(), "1"), (&mut two, consents, "2")] {
+        conn.begin(sql);
+        conn.send().expect("send");
+        eventually("it waits", || {
+            (cluster.admin("SELECT count(*) FROM pg_locks WHERE NOT granted").value() == waiting).then_some(())
         });
-        one.query("COMMIT").ok();
-        two.finish().ok();
-        std::mem::drop(one);
-        cluster.sql("acme", "SELECT id FROM acme.customers").ok();
-        assert_eq!(cluster.sql("globex", "SELECT given FROM globex.consents").ok().received, 90);
     }
+    held.query("COMMIT").ok();
+    one.finish().ok();
+    two.finish().ok();
+    assert_eq!(cluster.sql("acme", "SELECT id FROM acme.customers").ok().received, VISIBLE);
+    assert_eq!(cluster.sql("globex", "SELECT given FROM globex.consents").ok().received, 90);
 }
 
 /// Partitions on either side, and a column of the other table that is to be encrypted.

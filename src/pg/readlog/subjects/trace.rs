@@ -7,8 +7,9 @@
 //! (SubqueryScan, Result, Append) tells by returning a row that the row just scanned has passed.
 //!
 //! EXISTS and IN of a row filter become joins. The outer side of a join has one row in flight too, as has the inner one of a
-//! nested loop, so these belong to such a chain, but for rows that a hash join kept in a file. Where PostgreSQL joins in
-//! another way, a row that was scanned may or may not have passed the filter, and its person is one that may have been seen.
+//! nested loop, so these belong to such a chain. Where PostgreSQL joins in another way, a row that was scanned may or may not
+//! have passed the filter, and its person is one that may have been seen; as is that of a row which a hash join kept in a
+//! file, for it comes back when the scan is at its end and nothing is in flight.
 //!
 //! Whatever cannot be looked into makes the read one of "anybody": foreign and custom scans, an index that gives rows by
 //! itself without the subject's columns, a bitmap scan that does not fetch the row.
@@ -34,15 +35,7 @@ enum What {
     /// It scans a table.
     Scan { of: Vec<Target>, fetches: bool },
     /// It filters what scans beneath it gave.
-    Filter(Vec<Passing>),
-}
-
-/// A scan whose rows pass a filter one by one.
-struct Passing {
-    persons: Rc<Persons>,
-    place: usize,
-    /// Hash joins between the two.
-    hashes: Vec<*mut pg_sys::HashJoinState>,
+    Filter(Vec<(Rc<Persons>, usize)>),
 }
 
 /// How the person of a row that a scan gave is noted.
@@ -116,9 +109,7 @@ struct Chain {
     filters: bool,
     /// Joins of it above the node at hand.
     joins: usize,
-    /// Those of them that are hash joins.
-    hashes: Vec<*mut pg_sys::HashJoinState>,
-    scans: Vec<Passing>,
+    scans: Vec<(Rc<Persons>, usize)>,
 }
 
 struct Walk {
@@ -197,7 +188,7 @@ impl Walk {
                 }
                 None => {
                     let scans = Vec::new();
-                    let mut mine = Some(Chain { top: node, filters, joins: 0, hashes: Vec::new(), scans });
+                    let mut mine = Some(Chain { top: node, filters, joins: 0, scans });
                     self.down(below, &mut mine);
                     if let Some(Chain { top, scans, .. }) = mine.filter(|mine| !mine.scans.is_empty()) {
                         self.probe(top, What::Filter(scans));
@@ -212,8 +203,7 @@ impl Walk {
         // SAFETY: the tag says which struct the node is; all joins begin with a JoinState.
         unsafe {
             if chain.is_none() {
-                let mut mine =
-                    Some(Chain { top: node, filters: true, joins: 0, hashes: Vec::new(), scans: Vec::new() });
+                let mut mine = Some(Chain { top: node, filters: true, joins: 0, scans: Vec::new() });
                 self.join(node, &mut mine);
                 if let Some(Chain { top, scans, .. }) = mine.filter(|mine| !mine.scans.is_empty()) {
                     self.probe(top, What::Filter(scans));
@@ -227,18 +217,13 @@ impl Walk {
                     self.down(side, &mut None);
                     continue;
                 }
-                let hash = (*node).type_ == T::T_HashJoinState;
                 if let Some(chain) = chain {
                     chain.filters = true;
                     chain.joins += 1;
-                    chain.hashes.extend(hash.then_some(node.cast::<pg_sys::HashJoinState>()));
                 }
                 self.down(side, chain);
                 if let Some(chain) = chain {
                     chain.joins -= 1;
-                    if hash {
-                        chain.hashes.pop();
-                    }
                 }
             }
             self.joins -= 1;
@@ -274,7 +259,7 @@ impl Walk {
                 let note = match chain.as_mut().filter(|chain| chain.filters) {
                     Some(chain) if chain.joins > 0 || !aside => {
                         let place = persons.place();
-                        chain.scans.push(Passing { persons: persons.clone(), place, hashes: chain.hashes.clone() });
+                        chain.scans.push((persons.clone(), place));
                         Note::Filtered(place)
                     }
                     _ if aside => Note::Perhaps,
@@ -326,18 +311,6 @@ fn in_chain(node: T, kind: pg_sys::JoinType::Type) -> (bool, bool) {
     }
 }
 
-/// Whether the row that a filter returned is the one that was scanned last. A hash join in several batches puts rows into
-/// files and returns them later, from a slot that it has for these.
-unsafe fn in_flight(scan: &Passing) -> bool {
-    scan.hashes.iter().all(|hash| {
-        // SAFETY: nodes of a run that is not over; the context is made when the node is.
-        unsafe {
-            let context = (**hash).js.ps.ps_ExprContext;
-            context.is_null() || (*context).ecxt_outertuple != (**hash).hj_OuterTupleSlot
-        }
-    })
-}
-
 /// A node's turn.
 unsafe extern "C-unwind" fn step(node: Node) -> *mut pg_sys::TupleTableSlot {
     // SAFETY: the probe lives until ExecutorEnd of this run, and is reached by a raw pointer: the original may raise, and
@@ -352,10 +325,8 @@ unsafe extern "C-unwind" fn step(node: Node) -> *mut pg_sys::TupleTableSlot {
         let slot = original(node);
         let empty = slot.is_null() || (*slot).tts_flags & pg_sys::TTS_FLAG_EMPTY as u16 != 0;
         match &probe.what {
-            What::Filter(scans) if !empty => {
-                scans.iter().filter(|s| in_flight(s)).for_each(|s| s.persons.passed(s.place))
-            }
-            What::Filter(scans) => scans.iter().for_each(|s| s.persons.dropped(s.place)),
+            What::Filter(scans) if !empty => scans.iter().for_each(|(persons, place)| persons.passed(*place)),
+            What::Filter(scans) => scans.iter().for_each(|(persons, place)| persons.dropped(*place)),
             What::Scan { of, .. } if empty => of.iter().for_each(|target| {
                 if let Note::Filtered(place) = target.note {
                     target.persons.dropped(place);
