@@ -409,7 +409,7 @@ fn registers_name_the_class() {
     let record = "SELECT f->>'class' FROM jsonb_path_query(airlock.processing_record(), '$.subprocessors[*] ? (@.name == \"acme\").fields[*]') f WHERE f->>'column' = 'email'";
     assert_eq!(rows(record), ["pii.contact"]);
     let csv = rows("SELECT * FROM airlock.processing_record_csv()");
-    assert!(csv[0].ends_with(",\"reads\",\"class\""), "{csv:?}");
+    assert!(csv[0].ends_with(",\"reads\",\"where\",\"class\""), "{csv:?}");
     assert!(csv.iter().any(|l| l.contains("\"ssn\"") && l.ends_with(",\"pii.id\"")), "{csv:#?}");
     let page = cluster.admin("SELECT airlock.report()").value();
     assert!(page.contains("<th scope=\"row\">email<small>pii.contact</small></th>"), "{page}");

@@ -12,6 +12,7 @@ mod store;
 use crate::pg::admin::history::{kept, Of};
 use crate::pg::admin::{act, caller};
 use crate::pg::linkage::sample;
+use crate::pg::readlog::materialiser::before_0_2;
 use crate::pg::shared;
 use crate::pg::sys::catalog::{self, name_argument};
 use crate::pg::sys::json::need_json;
@@ -174,7 +175,11 @@ fn preview(wanted: &Wanted) -> Result<Vec<(&'static str, String)>> {
     );
     lines.extend(columns(&planned));
     let null_as: Vec<Option<String>> = planned.view.columns.iter().map(|column| column.null_as.clone()).collect();
-    let rows = sample::rows(&wanted.subprocessor, wanted.relation, &null_as, SAMPLE)?;
+    // of 0.1.0's objects a rule cannot be read as it would be
+    let rows = match before_0_2() {
+        true => Vec::new(),
+        false => sample::rows(&wanted.subprocessor, wanted.relation, &null_as, SAMPLE)?,
+    };
     lines.extend(rows.into_iter().map(|row| ("sample", row)));
     lines.extend(planned.view.notes.iter().map(|note| ("note", note.clone())));
     lines.extend(reads::notes(&planned.others).into_iter().map(|note| ("note", note)));

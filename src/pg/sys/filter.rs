@@ -316,10 +316,14 @@ unsafe fn owned(text: *const std::ffi::c_char) -> String {
 
 /// A value that is read as another type than text fails where it is none of that, and the error quotes it, of a hidden row too.
 unsafe fn check_cast(cast: &pg_sys::CoerceViaIO) -> Result<()> {
+    // columns of the query around it, too
+    const DEEPEST: i32 = 64;
     const TEXTS: [pg_sys::Oid; 4] = [pg_sys::TEXTOID, pg_sys::VARCHAROID, pg_sys::BPCHAROID, pg_sys::NAMEOID];
     // SAFETY: an analysed expression, and a type that exists; the name is a palloc'd text.
     unsafe {
-        if TEXTS.contains(&pg_sys::getBaseType(cast.resulttype)) || !pg_sys::contain_var_clause(cast.arg.cast()) {
+        if TEXTS.contains(&pg_sys::getBaseType(cast.resulttype))
+            || !(0..=DEEPEST).any(|level| pg_sys::contain_vars_of_level(cast.arg.cast(), level))
+        {
             return Ok(());
         }
         let name = CStr::from_ptr(pg_sys::format_type_be(cast.resulttype)).to_string_lossy().into_owned();
