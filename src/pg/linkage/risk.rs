@@ -4,7 +4,7 @@ use super::administers;
 use super::pairs::{self, Finding};
 use super::rules::{self, Rule, Scope};
 use super::shown::Shower;
-use super::table::{Cell, Query, Reader, Table, Which};
+use super::table::{Cell, Query, Table, Which};
 use crate::pg::admin::{act, existing_subprocessor};
 use crate::pg::encrypted::value::{value_to_text, Plain};
 use crate::pg::keys::entropy;
@@ -213,9 +213,10 @@ fn read(
         conditions: conditions.iter().map(String::as_str).collect(),
         // one more than is compared, to know whether there are more
         most: Some(most + 1),
+        elsewhere: scopes.iter().flatten().any(|scope| scope.looks_elsewhere),
     };
     let (mut unreadable, mut seen) = (vec![0_u64; columns.len()], 0_u64);
-    table.rows(&query, &which, &Reader::Views, |cells, passed| {
+    table.rows(&query, &which, |cells, passed| {
         seen += 1;
         if seen > most {
             return Ok(false);

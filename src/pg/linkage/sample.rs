@@ -3,7 +3,7 @@
 
 use super::rules::{self, Rule};
 use super::shown::Shower;
-use super::table::{Cell, Reader, Table, Which};
+use super::table::{Cell, Table, Which};
 use crate::pg::admin::caller;
 use crate::pg::encrypted::value::value_to_text;
 use crate::pg::keys::ring::{self, Number};
@@ -66,9 +66,10 @@ pub fn rows(subprocessor: &str, relation: pg_sys::Oid, null_as: &[Option<String>
         filters: vec![filter.as_deref()],
         conditions: conditions.iter().map(String::as_str).collect(),
         most: Some(most),
+        elsewhere: shown.iter().any(|column| column.rule.scope.looks_elsewhere),
     };
     let mut rows = Vec::new();
-    table.rows(&table.query(&columns)?, &which, &Reader::Views, |cells, passed| {
+    table.rows(&table.query(&columns)?, &which, |cells, passed| {
         let holds = passed.get(1..).unwrap_or_default();
         let mut row = Map::new();
         for column in shown.iter().filter(|s| s.condition.is_none_or(|i| holds.get(i) == Some(&true))) {

@@ -10,7 +10,7 @@ use crate::pg::sys::{roles, switch, varlena_bytes};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::{qualified, shown};
 use crate::pure::scope::sample;
-use crate::pure::scope::{TableShape, VIEW_OWNER};
+use crate::pure::scope::TableShape;
 use pgrx::pg_sys;
 use std::rc::Rc;
 use zeroize::Zeroizing;
@@ -23,14 +23,6 @@ pub struct Table {
     pub shape: TableShape,
     /// Its owner.
     owner: pg_sys::Oid,
-}
-
-/// As whom rows are read.
-pub enum Reader {
-    /// The owner of the scoped views: exactly what scopes in force can show.
-    Views,
-    /// The table's owner.
-    Owner,
 }
 
 /// What a cell of a row holds.
@@ -70,6 +62,8 @@ pub struct Which<'a> {
     pub conditions: Vec<&'a str>,
     /// At most so many.
     pub most: Option<u64>,
+    /// A filter looks into other tables, on which the table's owner may have no right. Its maker could share them.
+    pub elsewhere: bool,
 }
 
 impl Table {
@@ -126,21 +120,17 @@ impl Table {
     /// conditions, it passes. Until `each` says that it has enough.
     ///
     /// # Errors
-    /// 42501 for rights that the view owner lost; 55000 for what PostgreSQL says against a row.
+    /// 42501 for an owner without USAGE on the schema; 55000 for what PostgreSQL says against a row.
     pub fn rows(
         &self,
         query: &Query,
         which: &Which,
-        reader: &Reader,
         mut each: impl FnMut(&[Cell], &[bool]) -> Result<bool>,
     ) -> Result<()> {
         let place = (self.relation.schema.as_str(), self.relation.name.as_str());
         let select = sample::rows(place, &query.read, (&which.filters, &which.conditions), which.most)?;
-        let missing = || Error::new(Kind::Undefined, format!("role {} does not exist", shown(VIEW_OWNER)));
-        let user = match reader {
-            Reader::Owner => self.owner,
-            Reader::Views => roles::by_name(VIEW_OWNER).ok_or_else(missing)?,
-        };
+        // not as the views' owner, who needs no USAGE on the schema for them, but would here
+        let user = if which.elsewhere { roles::current() } else { self.owner };
         let what = format!("a row of {}", qualified(&self.relation.schema, &self.relation.name));
         let first = query.read.len() + 1;
         // views and partitions that are foreign may run code of the table's owner

@@ -3,7 +3,7 @@
 use super::administers;
 use super::candidates::{self, Candidate, Place};
 use super::shown::Shower;
-use super::table::{Cell, Reader, Which};
+use super::table::{Cell, Which};
 use crate::pg::admin::{act, caller, existing_subprocessor, said};
 use crate::pg::encrypted::value::value_to_text;
 use crate::pg::error::notice;
@@ -139,7 +139,7 @@ fn search(place: &Place, hits: &mut Vec<Hit>) -> Result<()> {
     }
     let query = place.table.query(&columns)?;
     let (relation, mut unreadable) = (place.table.name(), vec![0_u64; columns.len()]);
-    place.table.rows(&query, &Which::default(), &Reader::Owner, |cells, _| {
+    place.table.rows(&query, &Which::default(), |cells, _| {
         cells.iter().zip(&mut unreadable).for_each(|(cell, n)| *n += u64::from(matches!(cell, Cell::Unreadable)));
         for (candidate, shower, at, names, found) in &mut wanted {
             let Some(Cell::Value(value)) = cells.get(*at) else { continue };

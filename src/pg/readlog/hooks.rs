@@ -6,9 +6,8 @@
 #![allow(unsafe_code)] // ◆ hooks
 #![allow(ffi_unwind_calls)] // reason: predecessors are called as C calls them; no frame here owns anything meanwhile
 
-use super::{
-    armed, callbacks, columns, drift, estimates, explain, identity, private, record_of, relabel, subjects, wire,
-};
+use super::{armed, callbacks, columns, drift, estimates, explain, identity};
+use super::{private, record_of, relabel, subjects, wire};
 use crate::pg::encrypted::{advice, ddl, search};
 use crate::pg::error::{run, unpacked};
 use crate::pg::gate::lookup;
@@ -17,8 +16,7 @@ use crate::pg::{contain, gucs, registry};
 use crate::pure::error::{Error, Kind, Result};
 use armed::Frame;
 use pgrx::pg_sys;
-use std::cell::Cell;
-use std::ffi::{c_char, c_int, c_void};
+use std::{cell::Cell, ffi::c_char, ffi::c_int, ffi::c_void};
 
 #[derive(Clone, Copy)]
 struct Previous {

@@ -83,7 +83,7 @@ mod tests {
     fn each_mask_declares_itself() {
         assert_eq!(
             text("SELECT string_agg(mask, ' ' ORDER BY mask) FROM airlock.masks WHERE keyed"),
-            "fpe hash_bucket pseudonym pseudonym_int pseudonym_uuid"
+            "date_shift fake fpe hash_bucket noise pseudonym pseudonym_int pseudonym_uuid"
         );
         let sql = "SELECT count(*)::text FROM airlock.masks WHERE mask IS NOT NULL AND types <> '' AND leaks <> '' AND result <> '' AND uniqueness IN ('exact', 'practical', 'formed', 'lossy')";
         assert_eq!(text(sql), crate::pure::mask::Mask::all().len().to_string());

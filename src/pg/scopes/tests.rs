@@ -248,6 +248,7 @@ mod tests {
             "newly exposed: \"ssn\": clear, decrypted",
             "no longer exposed: \"born\"",
             "column: \"ssn\": text (of encrypted text)",
+            "sample: {\"id\":\"1\",\"name\":",
             "sql: DROP VIEW \"sco_acme\".\"people\"",
             "sql: CREATE VIEW \"sco_acme\".\"people\" WITH (security_barrier = true)",
         ] {

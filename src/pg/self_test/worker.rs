@@ -152,7 +152,7 @@ fn facts(name: &str) -> Result<(Facts, Vec<String>)> {
     scopes.sort_by_key(|scope| scope.id);
     let mut explain = Vec::new();
     scan::table("scope", |row| {
-        if row.get::<bool>("explain") == Some(true) {
+        if row.get::<bool>("allow_explain") == Some(true) {
             explain.push(row.need::<i32>("id")?);
         }
         Ok(())

@@ -199,8 +199,8 @@ impl List {
         self.refused('A', format!("copy {t}, behind {v}"), format!("COPY {t} TO PROGRAM 'true'"));
         if !view.explain {
             self.refused('A', format!("EXPLAIN {v}"), format!("EXPLAIN SELECT * FROM {v}"));
-            self.refused('A', format!("EXPLAIN ANALYZE {v}"), format!("EXPLAIN ANALYZE SELECT * FROM {v}"));
         }
+        self.refused('A', format!("EXPLAIN ANALYZE {v}"), format!("EXPLAIN ANALYZE SELECT * FROM {v}"));
         self.refused('A', format!("EXPLAIN {t}, behind {v}"), format!("EXPLAIN SELECT 1 FROM {t}"));
         self.columns(&v, &view.columns);
         if let Some((column, _)) = view.columns.first() {
@@ -329,7 +329,7 @@ mod tests {
             facts.views[0].explain = explain;
             probes(&facts).into_iter().filter(|p| p.name.starts_with("EXPLAIN")).count()
         };
-        assert_eq!((explained(false), explained(true)), (3, 1));
+        assert_eq!((explained(false), explained(true)), (3, 2));
     }
 
     #[test]
