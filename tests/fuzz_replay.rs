@@ -70,6 +70,10 @@ fn the_corpus_holds_what_opens() {
     opens("envelope_text", &|data| std::str::from_utf8(data).is_ok_and(|t| envelope::from_text(t).is_ok()));
     opens("carrier", &|data| envelope::open_carrier(&CarrierKey::new(&[8; 32]), data).is_ok());
     opens("wrapped_key", &|data| keyring::unwrap(&root(), data, &WRAPPING).is_ok());
+    opens("scope", &|data| targets::planned(data).is_some());
+    for name in ["newer", "conditional"] {
+        assert!(targets::planned(&fs::read(corpus("scope").join(name)).unwrap()).is_some(), "scope/{name}");
+    }
     opens("root_key", &|data| RootKey::parse(data).is_ok());
     opens("record", &|data| record::decode(data).is_ok());
     opens("message", &|data| record::split(data).is_ok_and(|(_, parts)| parts.private.is_some()));

@@ -29,6 +29,16 @@ pub fn act<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     sql::settled(body)
 }
 
+/// 25001 in a transaction that keeps its first snapshot: there a change that others committed since is not seen, and two
+/// that must know of each other would pass.
+pub fn sees_all() -> Result<()> {
+    if !sql::keeps_its_snapshot() {
+        return Ok(());
+    }
+    let message = "this needs to see what others have committed, and the transaction keeps its first snapshot";
+    Err(Error::new(Kind::TransactionBlock, message).hint("use READ COMMITTED: BEGIN ISOLATION LEVEL READ COMMITTED"))
+}
+
 /// 25006 on a standby, where PostgreSQL itself would only say that it cannot assign a transaction id.
 ///
 /// 42501 inside an operation that PostgreSQL runs with a table owner's code for somebody else: ANALYZE, autovacuum,

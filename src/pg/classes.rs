@@ -2,7 +2,7 @@
 //!
 //! A column's class is its security label (`readlog::relabel`); what holds for a class is kept here, version by version.
 
-use crate::pg::admin::{act, caller, unknown_subprocessor};
+use crate::pg::admin::{act, caller, sees_all, unknown_subprocessor};
 use crate::pg::sys::json::json_argument;
 use crate::pg::sys::sql::{self, arg, Row};
 use crate::pg::sys::{roles, scan};
@@ -97,6 +97,7 @@ fn in_force(name: &str, subprocessor: Option<&str>) -> Result<(Option<InForce>, 
         sql::first(sql, &[arg(name)], |row| row.need::<i32>(1))?.ok_or_else(|| unknown_subprocessor(name))
     };
     let owner = subprocessor.map(number).transpose()?;
+    sees_all()?;
     sql::run("LOCK TABLE airlock_catalog.class IN SHARE ROW EXCLUSIVE MODE", &[])?;
     let found = sql::first(
         "SELECT k.id, k.mask, k.forbid_clear FROM airlock_catalog.class k

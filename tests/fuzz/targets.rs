@@ -15,7 +15,7 @@ use pg_airlock::pure::record::private::{self, Private};
 use pg_airlock::pure::record::{self, RecordKind};
 use pg_airlock::pure::scope::parse::parse;
 use pg_airlock::pure::scope::render::{render, Ids};
-use pg_airlock::pure::scope::resolve::{resolve, Request};
+use pg_airlock::pure::scope::resolve::{resolve, Request, ViewPlan};
 use pg_airlock::pure::scope::{Column, EncryptedColumn, TableShape};
 use pg_airlock::pure::seam::Seam;
 use pg_airlock::pure::subjects;
@@ -240,11 +240,10 @@ fn table() -> TableShape {
     }
 }
 
-/// The JSON of a scope, to the SQL that it becomes.
-pub fn scope(data: &[u8]) {
-    let Ok(json) = serde_json::from_slice(data) else { return };
+/// The JSON of a scope, to the views that it asks for.
+pub fn planned(data: &[u8]) -> Option<ViewPlan> {
     let table = table();
-    let Ok(scope) = parse(&json, &table) else { return };
+    let scope = parse(&serde_json::from_slice(data).ok()?, &table).ok()?;
     let request = Request {
         subprocessor: "acme",
         scope: &scope,
@@ -253,10 +252,15 @@ pub fn scope(data: &[u8]) {
         view_name: "customers",
         row_filter: None,
         filter_columns: &[],
-        subject: &[],
+        subject: &["integer".to_string()],
         existing: &[],
     };
-    let Ok(plan) = resolve(&request) else { return };
+    resolve(&request).ok()
+}
+
+/// The JSON of a scope, to the SQL that it becomes.
+pub fn scope(data: &[u8]) {
+    let Some(plan) = planned(data) else { return };
     let rules: Vec<i32> = (1..).take(plan.columns.len()).collect();
     let ids = Ids { scope_id: 1, rule_ids: &rules };
     assert_eq!(render(&plan, &ids, "acme"), render(&plan, &ids, "acme"));

@@ -142,6 +142,17 @@ fn who_may_ask_and_what_is_on_record() {
     }
     let noted = "SELECT what FROM airlock.audit_log WHERE application_name = 'compares'";
     assert_eq!(cluster.admin(noted).first(), ["link_risk: acme, globex"]);
+    // an administrator without rights on a table does not learn of it by a table of its own choice
+    cluster.admin(
+        "CREATE TABLE public.guess (v text PRIMARY KEY); ALTER TABLE public.guess OWNER TO officer;
+         INSERT INTO public.guess SELECT email FROM public.customers WHERE consent AND id < 9; SELECT airlock.replace_scope('acme', 'public.customers', '{\"id\": \"clear\", \"email\": \"clear\"}'); SELECT airlock.create_scope('globex', 'public.guess', '{\"v\": \"clear\"}')",
+    );
+    let guessed = "SELECT kind, column_b FROM airlock.link_risk('acme', 'globex') WHERE relation_b = 'public.guess'";
+    assert_eq!(rows(&cluster, guessed).len(), 1, "whoever may read both");
+    assert!(cluster.sql("officer", guessed).ok().rows.is_empty());
+    let left =
+        "SELECT count(*) FROM airlock.link_risk('acme', 'globex') WHERE kind = 'note' AND message LIKE '%left out%'";
+    assert_eq!(cluster.sql("officer", left).ok().value(), "1");
     // where it cannot be recorded nothing is compared
     cluster.admin("SELECT airlock.lock()");
     assert_eq!(cluster.sql("officer", ask).code(), "AL001");

@@ -82,6 +82,14 @@ fn a_mask_key_is_destroyed_once_nothing_is_masked_with_it() {
     assert_eq!(cluster.admin(left).value(), "0");
     assert_eq!(cluster.sql("postgres", "SELECT airlock.rotate_mask_key('acme', 'again')").code(), "55000");
     assert_eq!(joined(&cluster, "globex"), "20", "nobody else's");
+    // a snapshot from before would miss what others committed
+    let mut kept = cluster.connect("postgres");
+    kept.query("BEGIN ISOLATION LEVEL REPEATABLE READ").ok();
+    kept.query("SELECT 1").ok();
+    assert_eq!(kept.query("SELECT airlock.rotate_mask_key('globex', 'why')").code(), "25001");
+    kept.query("ROLLBACK; BEGIN ISOLATION LEVEL SERIALIZABLE").ok();
+    let scope = r#"SELECT airlock.replace_scope('globex', 'public.visits', '{"id": "clear"}')"#;
+    assert_eq!(kept.query(scope).code(), "25001");
     // nobody but administrators
     for role in ["acme", "globex", "app"] {
         let refused = cluster.sql(role, "SELECT airlock.rotate_mask_key('globex', 'mine')");

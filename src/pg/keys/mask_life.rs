@@ -6,7 +6,7 @@
 use super::life::scrub_wrapped_keys;
 use super::new_version;
 use crate::pg::admin::history::{kept, Of};
-use crate::pg::admin::{act, said, unknown_subprocessor};
+use crate::pg::admin::{act, said, sees_all, unknown_subprocessor};
 use crate::pg::error::notice;
 use crate::pg::shared;
 use crate::pg::sys::sql::{self, arg};
@@ -72,6 +72,7 @@ pub fn current(subprocessor: i32) -> Result<i32> {
 }
 
 fn rotate(name: &str) -> Result<i32> {
+    sees_all()?;
     super::ensure_initialised()?;
     let (id, uuid, state) = locked(name)?;
     if state == State::Terminated {
@@ -108,6 +109,7 @@ fn rotate(name: &str) -> Result<i32> {
 }
 
 fn destroy(name: &str, version: Option<i32>) -> Result<i32> {
+    sees_all()?;
     let (id, uuid, state) = locked(name)?;
     let there = sql::rows(
         "SELECT v.version, v.state FROM airlock_catalog.key_version v WHERE v.owner = $1 AND v.use = 'mask' AND ($2 IS NULL OR v.version = $2)",

@@ -81,6 +81,8 @@ pub struct Shown {
     subject: Vec<usize>,
     /// Its condition's, among those that are asked.
     condition: Option<usize>,
+    /// Whether the caller may read the column.
+    pub readable: bool,
 }
 
 /// What one could make of its column to have the other's: the other's mask on top of its own.
@@ -195,9 +197,10 @@ fn read(
             let names = single(&table.shape.primary_key)
                 || table.shape.unique.iter().any(single)
                 || !is_root(&table.shape, &rule.column);
+            let readable = table.readable(&rule.column)?;
             let meaning = subject_domains(&table.shape, std::slice::from_ref(&rule.column)).concat();
             let (shower, alphabet) = (Shower::new(&rule)?, Alphabet::default());
-            shown.push(Shown { side, rule, meaning, names, alphabet, shower, place, subject, condition });
+            shown.push(Shown { side, rule, meaning, names, alphabet, shower, place, subject, condition, readable });
         }
     }
     if columns.is_empty() {
@@ -209,11 +212,12 @@ fn read(
     let query: Query = table.query(&columns)?;
     let present: Vec<usize> = (0..2).filter(|side| scopes[*side].is_some()).collect();
     let which = Which {
-        filters: present.iter().map(|side| scopes[*side].as_ref().and_then(|s| s.row_filter.as_deref())).collect(),
+        // a filter that looks into other tables, on which this one's owner need not have a right, is left out: too many rows
+        // are compared, never too few
+        filters: present.iter().map(|side| scopes[*side].as_ref().and_then(|s| own_filter(s))).collect(),
         conditions: conditions.iter().map(String::as_str).collect(),
         // one more than is compared, to know whether there are more
         most: Some(most + 1),
-        elsewhere: scopes.iter().flatten().any(|scope| scope.looks_elsewhere),
     };
     let (mut unreadable, mut seen) = (vec![0_u64; columns.len()], 0_u64);
     table.rows(&query, &which, |cells, passed| {
@@ -227,6 +231,10 @@ fn read(
         sheet.push(cells, passes, passed.get(present.len()..).unwrap_or_default())?;
         Ok(true)
     })?;
+    if scopes.iter().flatten().any(|scope| scope.looks_elsewhere) {
+        let why = "a row filter that looks into other tables was left out: rows that it hides were compared as well";
+        notes.push(Finding::note(&name, None, why));
+    }
     if seen > most {
         let why = format!("the first {most} rows were compared, and there are more; sample_rows and maintenance_work_mem say how many");
         notes.push(Finding::note(&name, None, &why));
@@ -236,6 +244,10 @@ fn read(
         notes.push(Finding::note(&name, Some(column), &why));
     }
     Ok(Some(sheet))
+}
+
+fn own_filter(scope: &Scope) -> Option<&str> {
+    scope.row_filter.as_deref().filter(|_| !scope.looks_elsewhere)
 }
 
 /// Pairs of one column that are masked differently and without keys: whoever has the finer one can mask it once more.

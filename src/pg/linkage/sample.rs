@@ -1,5 +1,6 @@
-//! A few rows of a scope as its sub-processor would see them, for whoever is about to share them: by the same masks under
-//! the same keys, and through no view.
+//! A few rows of a scope as its sub-processor would see them, for whoever is about to share them: by the same masks, and through
+//! no view. Keyed ones are under a key of this call: an administrator that could see the real pseudonyms of values of its
+//! own choice could name the people behind those that a sub-processor has.
 
 use super::rules::{self, Rule};
 use super::shown::Shower;
@@ -52,7 +53,7 @@ pub fn rows(subprocessor: &str, relation: pg_sys::Oid, null_as: &[Option<String>
             conditions.len() - 1
         });
         shown.push(Shown {
-            shower: Shower::new(&rule)?,
+            shower: Shower::for_sample(&rule)?,
             place: reads.then(|| place_of(&rule.column)),
             subject: if per_subject { rule.scope.subject.iter().map(&mut place_of).collect() } else { Vec::new() },
             condition,
@@ -61,12 +62,16 @@ pub fn rows(subprocessor: &str, relation: pg_sys::Oid, null_as: &[Option<String>
             rule,
         });
     }
-    let Some(filter) = shown.first().map(|first| first.rule.scope.row_filter.clone()) else { return Ok(Vec::new()) };
+    let Some(first) = shown.first() else { return Ok(Vec::new()) };
+    if first.rule.scope.looks_elsewhere {
+        // into tables on which this one's owner need not have a right
+        return Ok(Vec::new());
+    }
+    let filter = first.rule.scope.row_filter.clone();
     let which = Which {
         filters: vec![filter.as_deref()],
         conditions: conditions.iter().map(String::as_str).collect(),
         most: Some(most),
-        elsewhere: shown.iter().any(|column| column.rule.scope.looks_elsewhere),
     };
     let mut rows = Vec::new();
     table.rows(&table.query(&columns)?, &which, |cells, passed| {

@@ -2,13 +2,14 @@
 
 use super::rules::Rule;
 use crate::pg::encrypted::value::Plain;
-use crate::pg::keys::ring;
+use crate::pg::keys::{entropy, ring};
 use crate::pg::sys;
 use crate::pure::error::Result;
-use crate::pure::keyring::RuleKey;
+use crate::pure::keyring::{MaskKey, RuleKey, Secret};
 use crate::pure::mask::value::year_of_micros;
 use crate::pure::mask::{Context, Mask};
 use crate::pure::plaintext::Value;
+use zeroize::Zeroizing;
 
 /// A rule that is ready to be applied.
 pub struct Shower {
@@ -30,6 +31,20 @@ impl Shower {
                 Some(key.rule_key(mask.name(), &rule.domain))
             }
             _ => None,
+        };
+        let year = year_of_micros(sys::statement_start()).and_then(|y| i32::try_from(y).ok()).unwrap_or(2000);
+        Ok(Shower { mask: rule.mask.clone(), key, domain: rule.domain.clone(), year })
+    }
+
+    /// As [`Shower::new`], but under a key that nobody has.
+    pub fn for_sample(rule: &Rule) -> Result<Shower> {
+        let keyed = rule.mask.as_ref().filter(|mask| mask.keyed());
+        let key = match keyed {
+            Some(mask) => {
+                let secret = Secret::new(*Zeroizing::new(entropy::random::<32>()?));
+                Some(MaskKey::derive(&secret).rule_key(mask.name(), &rule.domain))
+            }
+            None => None,
         };
         let year = year_of_micros(sys::statement_start()).and_then(|y| i32::try_from(y).ok()).unwrap_or(2000);
         Ok(Shower { mask: rule.mask.clone(), key, domain: rule.domain.clone(), year })

@@ -1,12 +1,13 @@
 //! The rows of a shared table, for the controller: each column's value as it was before any mask, what is encrypted opened.
 
+use crate::pg::admin::caller;
 use crate::pg::encrypted::open_stored;
 use crate::pg::encrypted::value::{datum_to_value, Plain};
 use crate::pg::keys::ring::{self, ColumnInfo, Number};
 use crate::pg::sys::catalog::{self, Relation};
 use crate::pg::sys::cursor::{self, Cells};
 use crate::pg::sys::sql::{self, arg};
-use crate::pg::sys::{roles, switch, varlena_bytes};
+use crate::pg::sys::{switch, varlena_bytes};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::{qualified, shown};
 use crate::pure::scope::sample;
@@ -62,8 +63,6 @@ pub struct Which<'a> {
     pub conditions: Vec<&'a str>,
     /// At most so many.
     pub most: Option<u64>,
-    /// A filter looks into other tables, on which the table's owner may have no right. Its maker could share them.
-    pub elsewhere: bool,
 }
 
 impl Table {
@@ -116,6 +115,25 @@ impl Table {
         Ok(Query { places, read })
     }
 
+    /// Whether the caller may SELECT the column, and decrypt it where it is encrypted.
+    pub fn readable(&self, column: &str) -> Result<bool> {
+        let may = sql::first(
+            "SELECT pg_catalog.has_column_privilege($1::pg_catalog.oid, $2::pg_catalog.oid, $3, 'SELECT')",
+            &[arg(caller()), arg(self.relation.oid), arg(column)],
+            |row| row.get::<bool>(1),
+        )?;
+        if may.flatten() != Some(true) {
+            return Ok(false);
+        }
+        let Some(sealed) = self.shape.column(column).and_then(|column| column.encrypted.as_ref()) else {
+            return Ok(true);
+        };
+        Ok(match ring::number(sealed.column_no)? {
+            Some(Number::Column(info)) => ring::may_decrypt(&info.key, caller()).is_ok(),
+            _ => false,
+        })
+    }
+
     /// Reads rows: for each its cells, in the order in which columns were asked for, and which of the filters, and then of the
     /// conditions, it passes. Until `each` says that it has enough.
     ///
@@ -129,8 +147,9 @@ impl Table {
     ) -> Result<()> {
         let place = (self.relation.schema.as_str(), self.relation.name.as_str());
         let select = sample::rows(place, &query.read, (&which.filters, &which.conditions), which.most)?;
-        // not as the views' owner, who needs no USAGE on the schema for them, but would here
-        let user = if which.elsewhere { roles::current() } else { self.owner };
+        // not as the views' owner: planning runs functions that the table's owner put into indexes, and they get that
+        // owner's rights and nothing more
+        let user = self.owner;
         let what = format!("a row of {}", qualified(&self.relation.schema, &self.relation.name));
         let first = query.read.len() + 1;
         // views and partitions that are foreign may run code of the table's owner

@@ -96,7 +96,9 @@ fn may_name(places: &[Place]) -> Result<()> {
     for place in places {
         let relation = &place.table.relation;
         let mut missing: Vec<&String> = Vec::new();
-        for column in place.candidates.iter().flat_map(|candidate| &candidate.name) {
+        // the column itself too: who may not read it would learn of it by tracing pseudonyms of values of its own choice
+        let columns = place.candidates.iter().flat_map(|one| one.name.iter().chain([&one.rule.column]));
+        for column in columns {
             let may = sql::first(
                 "SELECT pg_catalog.has_column_privilege($1::pg_catalog.oid, $2::pg_catalog.oid, $3, 'SELECT')",
                 &[arg(who), arg(relation.oid), arg(column.as_str())],
@@ -135,7 +137,19 @@ fn search(place: &Place, hits: &mut Vec<Hit>) -> Result<()> {
     let mut wanted = Vec::with_capacity(place.candidates.len());
     for candidate in &place.candidates {
         let names: Vec<usize> = candidate.name.iter().map(&mut number).collect();
-        wanted.push((candidate, Shower::new(&candidate.rule)?, number(&candidate.rule.column), names, 0_usize));
+        let shower = match Shower::new(&candidate.rule) {
+            Err(gone) if gone.kind == Kind::KeyVersion => {
+                let of = format!(
+                    "version {} of the mask key of {}",
+                    candidate.rule.mask_key_version,
+                    shown(&candidate.rule.scope.subprocessor)
+                );
+                notice(Error::new(Kind::State, format!("{of} is destroyed: its pseudonyms cannot be traced")));
+                continue;
+            }
+            made => made?,
+        };
+        wanted.push((candidate, shower, number(&candidate.rule.column), names, 0_usize));
     }
     let query = place.table.query(&columns)?;
     let (relation, mut unreadable) = (place.table.name(), vec![0_u64; columns.len()]);

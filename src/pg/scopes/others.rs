@@ -29,6 +29,11 @@ impl Locked {
             Some(text) => filter::analyse(relation.oid, text)?.relations,
             None => Vec::new(),
         };
+        for oid in named.iter().filter(|oid| **oid != relation.oid) {
+            let other = catalog::relation(*oid)?.ok_or_else(|| no_relation(*oid))?;
+            check_kind("row_filter", &other)?;
+            check_rights(wanted.caller, &other)?;
+        }
         Ok(Locked(lock(relation.oid, old, &named)))
     }
 }

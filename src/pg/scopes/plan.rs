@@ -2,6 +2,7 @@
 
 use super::others::{self, Locked};
 use super::store::{self, Live};
+use crate::pg::admin::sees_all;
 use crate::pg::classes;
 use crate::pg::sys::catalog::{self, Relation};
 use crate::pg::sys::sql::{self, arg};
@@ -82,6 +83,7 @@ pub fn subprocessor(name: &str) -> Result<Subprocessor> {
 
 /// Holds everything against the catalogs. Takes the locks, changes nothing.
 pub fn plan(wanted: &Wanted) -> Result<Planned> {
+    sees_all()?;
     let subprocessor = subprocessor(&wanted.subprocessor)?;
     if subprocessor.state == State::Terminated {
         return Err(Error::new(Kind::State, format!("sub-processor {} is terminated", shown(&wanted.subprocessor)))

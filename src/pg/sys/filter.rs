@@ -7,7 +7,7 @@
 #![allow(unsafe_code)] // ◆ parser, analyser, parse trees
 
 use super::{list, sql};
-use crate::pg::encrypted;
+use crate::pg::encrypted::{self, search};
 use crate::pure::error::{Error, Result};
 use crate::pure::name::shown;
 use crate::pure::scope::reads::{check_columns, Unfit};
@@ -321,9 +321,10 @@ unsafe fn check_cast(cast: &pg_sys::CoerceViaIO) -> Result<()> {
     const TEXTS: [pg_sys::Oid; 4] = [pg_sys::TEXTOID, pg_sys::VARCHAROID, pg_sys::BPCHAROID, pg_sys::NAMEOID];
     // SAFETY: an analysed expression, and a type that exists; the name is a palloc'd text.
     unsafe {
-        if TEXTS.contains(&pg_sys::getBaseType(cast.resulttype))
-            || !(0..=DEEPEST).any(|level| pg_sys::contain_vars_of_level(cast.arg.cast(), level))
-        {
+        // an element of an array, or what a CASE looks at, stands for a column as well
+        let stands_for = || !search::collect(cast.arg.cast(), pg_sys::NodeTag::T_CaseTestExpr).is_empty();
+        let column = || (0..=DEEPEST).any(|level| pg_sys::contain_vars_of_level(cast.arg.cast(), level));
+        if TEXTS.contains(&pg_sys::getBaseType(cast.resulttype)) || !(column() || stands_for()) {
             return Ok(());
         }
         let name = CStr::from_ptr(pg_sys::format_type_be(cast.resulttype)).to_string_lossy().into_owned();

@@ -236,3 +236,9 @@ fn in_subtransaction<T>(
         outcome
     }
 }
+
+/// Whether the transaction sees what was committed when it began and nothing since: REPEATABLE READ and SERIALIZABLE.
+pub fn keeps_its_snapshot() -> bool {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
+}

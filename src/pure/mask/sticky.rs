@@ -62,11 +62,13 @@ pub fn shift(value: &Value, days: i64) -> Option<Value> {
 pub const RATIO_DECIMALS: u32 = 15;
 
 /// The noise of a subject's value: v + w × (2r + 1 − 2^64) / 2^64 with w = max(abs, ratio × |v|) and r the 64 bits that
-/// subject and value draw, rounded half away from zero to the decimals of `abs`. `None` for a value that is no number.
+/// subject, value, abs and ratio draw, rounded half away from zero to the decimals of `abs`. `None` for a value that is no
+/// number. The widths are part of what is drawn, so that two of them give two samples and not the value by a subtraction.
 ///
 /// Exact, in decimal digits, so every CPU gives the same; linear in the length of the value.
 pub fn noise(key: &RuleKey, subject: &[Value], value: &Value, abs: &Step, ratio: Option<&Step>) -> Option<Value> {
-    let drawn = draw(key, subject.iter().chain([value]));
+    let widths = [abs.to_string(), ratio.map_or("0".to_owned(), Step::to_string)].map(Value::Numeric);
+    let drawn = draw(key, subject.iter().chain([value]).chain(&widths));
     let moved = |text: &str| noised(text, drawn, abs, ratio);
     // abs is whole for integers, so the result is
     let integer = |v: i64, min: i64, max: i64| {

@@ -213,8 +213,9 @@ fn check_place(r: &Request<'_>) -> Result<()> {
 
 /// A filter or condition: its columns exist and are not encrypted.
 fn check_filter(table: &TableShape, filter: &str, columns: &[String], path: &str) -> Result<()> {
+    let what = if path == "row_filter" { "row filter" } else { "condition" };
     check_expression(filter)
-        .map_err(|why| Error::scope(path, format!("the expression {why}")).hint("write one boolean expression"))?;
+        .map_err(|why| Error::scope(path, format!("the {what} {why}")).hint("write one boolean expression"))?;
     for name in columns {
         let column = table.column(name).ok_or_else(|| missing(path, name, table))?;
         if column.computed {

@@ -154,6 +154,7 @@ fn who_may_not_share_the_other_table_makes_no_scope_with_it() {
 #[test]
 fn a_filter_casts_no_column_to_what_it_may_not_be() {
     let cluster = prepared();
+    cluster.admin("ALTER TABLE public.customers ADD COLUMN tags text[]");
     initech(&cluster);
     for filter in [
         "email::integer > 0",
@@ -161,6 +162,8 @@ fn a_filter_casts_no_column_to_what_it_may_not_be() {
         "id::text::integer > 0",
         "(CASE WHEN consent THEN email ELSE '1' END)::bigint = id",
         "ARRAY[email]::integer[] IS NOT NULL",
+        "tags::integer[] IS NOT NULL",
+        "CASE email WHEN '1' THEN true ELSE tags::date[] IS NULL END",
         "EXISTS (SELECT FROM public.consents c WHERE c.customer = customers.email::bigint)",
     ] {
         let answer = make(&cluster, "postgres", filter);
