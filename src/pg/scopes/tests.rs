@@ -238,6 +238,7 @@ mod tests {
     fn preview_leaves_nothing_behind() {
         set_up();
         run(&scope(r#"{"id": "clear", "name": {"mask": "redact"}, "born": "clear"}"#, ""));
+        run("INSERT INTO sco.people (id, name, ok) VALUES (1, 'Ada', true)");
         let before = text(GRANTED);
         let lines =
             "SELECT string_agg(step || ': ' || what, E'\\n') FROM airlock.preview_scope('sco_acme', 'sco.people',
@@ -248,7 +249,7 @@ mod tests {
             "newly exposed: \"ssn\": clear, decrypted",
             "no longer exposed: \"born\"",
             "column: \"ssn\": text (of encrypted text)",
-            "sample: {\"id\":\"1\",\"name\":",
+            "sample: {\"id\":\"1\",\"name\":\"Ada\"",
             "sql: DROP VIEW \"sco_acme\".\"people\"",
             "sql: CREATE VIEW \"sco_acme\".\"people\" WITH (security_barrier = true)",
         ] {
