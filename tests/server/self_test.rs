@@ -250,3 +250,23 @@ fn without_a_free_worker_it_says_so() {
     assert_eq!(error.code(), "55000");
     assert!(error.text().contains("max_worker_processes"), "{}", error.text());
 }
+
+/// It is nobody's session: it takes no place of a day, and nothing of it was received.
+#[test]
+fn it_takes_no_place_of_a_session_and_is_no_breach() {
+    let cluster = fixture::running();
+    cluster.admin(TIDY);
+    cluster.admin(r#"SELECT airlock.alter_subprocessor('acme', '{"connections_per_day": 1}')"#);
+    let verdicts = tested(&cluster, "acme");
+    assert!(with(&verdicts, Some(false)).is_empty() && with(&verdicts, None).is_empty(), "{verdicts:?}");
+    let size = "SELECT reads || ' ' || rows_sent FROM airlock.breach_report('acme', now() - interval '1 day', now()) WHERE relation IS NULL";
+    assert_eq!(cluster.admin(size).value(), "0 0");
+    cluster.sql("acme", "SELECT id FROM acme.customers LIMIT 1").ok();
+    assert_eq!(cluster.admin(size).value(), "1 1");
+    assert!(with(&tested(&cluster, "acme"), None).is_empty(), "with the quota used up as well");
+    assert_eq!(cluster.sql("acme", "SELECT id FROM acme.customers LIMIT 1").code(), "AL006");
+    // a rotation of the mask key leaves a rule that says the same: a column counts once
+    cluster.admin("SELECT airlock.rotate_mask_key('acme', 'why')");
+    let columns = "SELECT count(*) FROM airlock.breach_report('acme', now() - interval '1 day', now()) b, jsonb_array_elements(b.columns) c WHERE (c ->> 'reads')::int > 1";
+    assert_eq!(cluster.admin(columns).value(), "0");
+}

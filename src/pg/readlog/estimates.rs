@@ -54,6 +54,11 @@ pub fn was_blind() -> bool {
     told.blind && !told.foreign
 }
 
+/// Nothing was planned yet: where another library's planner goes past ours, it stays so.
+pub fn forget() {
+    LAST.with(|last| last.set(Told { blind: false, foreign: false }));
+}
+
 /// A statement is about to be planned; gives what held for the one around it, to be put back by [`end`].
 ///
 /// # Safety

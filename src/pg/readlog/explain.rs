@@ -31,6 +31,9 @@ pub unsafe fn begin(statement: *const pg_sys::PlannedStmt) -> Option<Place> {
         let explains = (*(*statement).utilityStmt).type_ == NodeTag::T_ExplainStmt;
         explains.then_some(((*statement).stmt_location, (*statement).stmt_len))
     };
+    if place.is_some() {
+        estimates::forget();
+    }
     EXPLAINED.with(|e| e.replace(place))
 }
 

@@ -30,7 +30,7 @@ pub fn count_today() -> Result<()> {
     // one that was only refused has read nothing
     let sessions = format!(
         "SELECT r.subprocessor, pg_catalog.count(DISTINCT (r.backend_start, r.backend_pid)) FROM airlock_catalog.read_record r \
-         WHERE r.kind IN ('exact', 'intent', 'open') AND {of_today}"
+         WHERE r.kind IN ('exact', 'intent', 'open') AND r.detail IS DISTINCT FROM 'self test' AND {of_today}"
     );
     for (name, sessions) in sql::rows(&sessions, &[sql::arg(today), sql::arg(time(opened)?)], both)? {
         shared::reserve_sessions(&name, today, sessions, i64::MAX);
