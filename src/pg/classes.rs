@@ -21,7 +21,8 @@ sql_function!(
     /// rule of a scope has it (NULL: the class says none), and whether scopes may show such columns clear. With a sub-processor
     /// only for that one, on top of what holds for all. Scopes that exist do not change.
     ///
-    /// Errors: `22023` no class; `AL010` with the JSON path of what is wrong with the mask; `42704` unknown sub-processor.
+    /// Errors: `22023` no class; `AL010` with the JSON path of what is wrong with the mask; `42704` unknown sub-processor;
+    /// `25001` in a transaction that keeps its first snapshot.
     airlock_set_class,
     |args| {
         let name: String = args.need(0, "class")?;

@@ -261,6 +261,10 @@ fn it_takes_no_place_of_a_session_and_is_no_breach() {
     assert!(with(&verdicts, Some(false)).is_empty() && with(&verdicts, None).is_empty(), "{verdicts:?}");
     let size = "SELECT reads || ' ' || rows_sent FROM airlock.breach_report('acme', now() - interval '1 day', now()) WHERE relation IS NULL";
     assert_eq!(cluster.admin(size).value(), "0 0");
+    let saw = "SELECT string_agg(DISTINCT certainty, ' ') FROM generate_series(1, 100) g, LATERAL airlock.who_saw('public.customers', g::text) w";
+    assert_eq!(cluster.admin(saw).value(), "possible", "some rows were looked at, and none left");
+    drained(&cluster);
+    assert_eq!(cluster.admin(saw).value(), "possible", "settled as well");
     cluster.sql("acme", "SELECT id FROM acme.customers LIMIT 1").ok();
     assert_eq!(cluster.admin(size).value(), "1 1");
     assert!(with(&tested(&cluster, "acme"), None).is_empty(), "with the quota used up as well");

@@ -22,7 +22,8 @@ sql_function!(
     /// key, moves all its rules to it, and gives its number. Every pseudonym, group, shift and noise of its views changes at
     /// once; what it stored before joins no more. Sessions that read for it are ended.
     ///
-    /// Errors: `42704` no such sub-processor; `55000` it is terminated; `AL001` no root key.
+    /// Errors: `42704` no such sub-processor; `55000` it is terminated; `AL001` no root key; `25001` in a
+    /// transaction that keeps its first snapshot.
     airlock_rotate_mask_key,
     |args| {
         let (name, reason): (String, String) = (args.need(0, "subprocessor")?, args.need(1, "reason")?);

@@ -5,9 +5,7 @@
 use super::rules::{self, Rule};
 use super::shown::Shower;
 use super::table::{Cell, Table, Which};
-use crate::pg::admin::caller;
 use crate::pg::encrypted::value::value_to_text;
-use crate::pg::keys::ring::{self, Number};
 use crate::pure::error::Result;
 use crate::pure::mask::Mask;
 use crate::pure::plaintext::Value;
@@ -58,7 +56,7 @@ pub fn rows(subprocessor: &str, relation: pg_sys::Oid, null_as: &[Option<String>
             subject: if per_subject { rule.scope.subject.iter().map(&mut place_of).collect() } else { Vec::new() },
             condition,
             null_as: null_as.clone(),
-            sealed: reads && sealed(&table, &rule.column)?,
+            sealed: reads && !table.opens(&rule.column)?,
             rule,
         });
     }
@@ -84,17 +82,6 @@ pub fn rows(subprocessor: &str, relation: pg_sys::Oid, null_as: &[Option<String>
         Ok(true)
     })?;
     Ok(rows)
-}
-
-/// Whether a column is encrypted under a key that the caller may not decrypt with.
-fn sealed(table: &Table, column: &str) -> Result<bool> {
-    let Some(facts) = table.shape.column(column).and_then(|column| column.encrypted.as_ref()) else {
-        return Ok(false);
-    };
-    Ok(match ring::number(facts.column_no)? {
-        Some(Number::Column(info)) => ring::may_decrypt(&info.key, caller()).is_err(),
-        _ => true,
-    })
 }
 
 impl Shown {

@@ -32,8 +32,7 @@ impl Shower {
             }
             _ => None,
         };
-        let year = year_of_micros(sys::statement_start()).and_then(|y| i32::try_from(y).ok()).unwrap_or(2000);
-        Ok(Shower { mask: rule.mask.clone(), key, domain: rule.domain.clone(), year })
+        Ok(Shower::with(rule, key))
     }
 
     /// As [`Shower::new`], but under a key that nobody has.
@@ -46,8 +45,12 @@ impl Shower {
             }
             None => None,
         };
+        Ok(Shower::with(rule, key))
+    }
+
+    fn with(rule: &Rule, key: Option<RuleKey>) -> Shower {
         let year = year_of_micros(sys::statement_start()).and_then(|y| i32::try_from(y).ok()).unwrap_or(2000);
-        Ok(Shower { mask: rule.mask.clone(), key, domain: rule.domain.clone(), year })
+        Shower { mask: rule.mask.clone(), key, domain: rule.domain.clone(), year }
     }
 
     /// What the sub-processor sees of a value; `None` for NULL. `subject` is whom the row is about, for a mask that wants to know.

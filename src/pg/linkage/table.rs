@@ -122,9 +122,11 @@ impl Table {
             &[arg(caller()), arg(self.relation.oid), arg(column)],
             |row| row.get::<bool>(1),
         )?;
-        if may.flatten() != Some(true) {
-            return Ok(false);
-        }
+        Ok(may.flatten() == Some(true) && self.opens(column)?)
+    }
+
+    /// Whether the caller may see the column's plaintext: it is not encrypted, or under a key that the caller may decrypt with.
+    pub fn opens(&self, column: &str) -> Result<bool> {
         let Some(sealed) = self.shape.column(column).and_then(|column| column.encrypted.as_ref()) else {
             return Ok(true);
         };

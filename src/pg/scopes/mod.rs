@@ -39,7 +39,8 @@ sql_function!(
     /// → regclass`: makes the two views of a scope and gives the outer one.
     ///
     /// Errors: `AL010` with the JSON path of whatever is refused; `42501` unless the caller may give SELECT on the
-    /// relation away; `42710` when the scope or the view exists; `42704` unknown sub-processor or relation.
+    /// relation away; `42710` when the scope or the view exists; `42704` unknown sub-processor or relation; `25001` in a
+    /// transaction that keeps its first snapshot.
     airlock_create_scope,
     |args| {
         let wanted = wanted(args)?;

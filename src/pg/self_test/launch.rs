@@ -26,6 +26,8 @@ pub struct Shared {
     pub login: pg_sys::Oid,
     /// The worker's process id.
     pub pid: i32,
+    /// That of whoever asked.
+    pub caller: i32,
     /// Bytes of the name.
     pub name: u32,
     /// Bytes of the result.
@@ -50,6 +52,7 @@ pub fn run(name: &str, login: pg_sys::Oid, rules: usize) -> Result<(i32, Vec<Row
             database: pg_sys::MyDatabaseId,
             login,
             pid: 0,
+            caller: pg_sys::MyProcPid,
             name: name.len() as u32,
             result: 0,
             room: room as u32,

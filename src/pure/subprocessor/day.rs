@@ -5,10 +5,17 @@ const COUNT: u32 = 40;
 
 /// Adds `more` to what the word counts today, from 0 where it is of another day, unless that makes more than `most`. Gives the
 /// new word and the count. Days are counted from 2000.
+///
+/// A word of tomorrow goes on as tomorrow's: a backend that looked at the clock just before midnight must not take back what
+/// others have counted since, nor a clock that is set back over it.
 pub fn add_today(word: u64, today: i32, more: i64, most: i64) -> Option<(u64, i64)> {
     let limit = (1_i64 << COUNT) - 1;
     let day = u64::try_from(today).unwrap_or(0);
-    let so_far = if word >> COUNT == day { word as i64 & limit } else { 0 };
+    let counted = word >> COUNT;
+    let (day, so_far) = match counted == day || counted == day + 1 {
+        true => (counted, word as i64 & limit),
+        false => (day, 0),
+    };
     let total = so_far.saturating_add(more.max(0)).min(limit);
     (total <= most).then_some((day << COUNT | total as u64, total))
 }
@@ -46,6 +53,10 @@ mod tests {
         assert_eq!(add_today(word, 9000, 3, 8).map(|(_, total)| total), Some(8));
         assert_eq!(add_today(word, 9000, 4, 8), None);
         assert_eq!(add_today(word, 9001, 4, 8).map(|(_, total)| total), Some(4), "after midnight");
+        let (tomorrow, _) = add_today(word, 9001, 7, i64::MAX).unwrap();
+        assert_eq!(add_today(tomorrow, 9000, 1, 8).map(|(word, total)| (word >> COUNT, total)), Some((9001, 8)));
+        assert_eq!(add_today(tomorrow, 9000, 2, 8), None, "late for yesterday, and counted");
+        assert_eq!(add_today(tomorrow, 8000, 1, 8).map(|(word, total)| (word >> COUNT, total)), Some((8000, 1)));
         let full = (1_i64 << COUNT) - 1;
         let (word, total) = add_today(word, 9000, i64::MAX, i64::MAX).unwrap();
         assert_eq!((total, word >> COUNT), (full, 9000), "the day is never overrun");
