@@ -113,6 +113,11 @@ CREATE FUNCTION airlock.disclose(rule integer, value "any", result anyelement) R
   STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose';
 CREATE FUNCTION airlock.disclose(rule integer, value "any", result anyelement, VARIADIC bound "any") RETURNS anyelement
   STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose';
+-- an encrypted column that a row filter or a condition names
+CREATE FUNCTION airlock.disclose_filter(value "any", scope integer, result anyelement) RETURNS anyelement
+  STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose_filter';
+CREATE FUNCTION airlock.disclose_filter(value "any", scope integer, result anyelement, VARIADIC bound "any") RETURNS anyelement
+  STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose_filter';
 
 ---------------------------------------------------------------- masks without a key
 CREATE FUNCTION airlock.mask_nullify(value anyelement) RETURNS anyelement

@@ -126,6 +126,11 @@ CREATE FUNCTION airlock.bind_row() RETURNS trigger
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_bind_row';
 CREATE FUNCTION airlock.disclose(rule integer, value "any", result anyelement, VARIADIC bound "any") RETURNS anyelement
   STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose';
+-- an encrypted column that a row filter or a condition names
+CREATE FUNCTION airlock.disclose_filter(value "any", scope integer, result anyelement) RETURNS anyelement
+  STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose_filter';
+CREATE FUNCTION airlock.disclose_filter(value "any", scope integer, result anyelement, VARIADIC bound "any") RETURNS anyelement
+  STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose_filter';
 
 -- the log by days: its table becomes the first partition of another, with what newer records say
 ALTER TABLE airlock_catalog.read_record RENAME TO read_record_first;
@@ -274,7 +279,8 @@ ALTER TABLE airlock_catalog.log_cursor ADD COLUMN head_path text, ADD COLUMN acc
 -- data subjects: what a scope's subject stands for, a key for their names
 ALTER TABLE airlock_catalog.scope ADD COLUMN subject_domains text[] NOT NULL DEFAULT '{}',
   ADD COLUMN filter_relations regclass[] NOT NULL DEFAULT '{}', ADD COLUMN fence boolean NOT NULL DEFAULT false,
-  ADD COLUMN allow_explain boolean NOT NULL DEFAULT false CHECK (fence OR NOT allow_explain);
+  ADD COLUMN allow_explain boolean NOT NULL DEFAULT false CHECK (fence OR NOT allow_explain),
+  ADD COLUMN filter_opens integer[] NOT NULL DEFAULT '{}', ADD COLUMN filter_quotes boolean NOT NULL DEFAULT true;
 ALTER TABLE airlock_catalog.rule ADD COLUMN condition text, ADD COLUMN class text, ADD COLUMN class_default jsonb;
 ALTER TABLE airlock_catalog.key_version DROP CONSTRAINT key_version_use_check;
 ALTER TABLE airlock_catalog.key_version ADD CONSTRAINT key_version_use_check CHECK (use IN ('seal', 'match', 'mask', 'log', 'subject'));
@@ -748,7 +754,7 @@ BEGIN
   -- masks without a key, which hold no secret; input, output, casts, decrypt and = of the encrypted types: whoever may write the
   -- column needs them; what opens checks in Rust
   FOR f IN SELECT p.oid FROM pg_catalog.pg_proc p WHERE p.pronamespace OPERATOR(pg_catalog.=) 'airlock'::pg_catalog.regnamespace
-             AND p.proname OPERATOR(pg_catalog.~) '^(mask_|encrypted_|to_encrypted|decrypt$|eq$|ne$|match_tag|match_needle|may_match$|disclose_needle|not_comparable$)' LOOP
+             AND p.proname OPERATOR(pg_catalog.~) '^(mask_|encrypted_|to_encrypted|decrypt$|eq$|ne$|match_tag|match_needle|may_match$|disclose_needle|disclose_filter$|not_comparable$)' LOOP
     EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', f);
   END LOOP;
 END

@@ -15,7 +15,7 @@ BEGIN
   -- masks without a key, which hold no secret; input, output, casts, decrypt and = of the encrypted types: whoever may write the
   -- column needs them; what opens checks in Rust
   FOR f IN SELECT p.oid FROM pg_catalog.pg_proc p WHERE p.pronamespace OPERATOR(pg_catalog.=) 'airlock'::pg_catalog.regnamespace
-             AND p.proname OPERATOR(pg_catalog.~) '^(mask_|encrypted_|to_encrypted|decrypt$|eq$|ne$|match_tag|match_needle|may_match$|disclose_needle|not_comparable$)' LOOP
+             AND p.proname OPERATOR(pg_catalog.~) '^(mask_|encrypted_|to_encrypted|decrypt$|eq$|ne$|match_tag|match_needle|may_match$|disclose_needle|disclose_filter$|not_comparable$)' LOOP
     EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', f);
   END LOOP;
 END

@@ -110,7 +110,11 @@ CREATE TABLE airlock_catalog.scope (
   filter_relations regclass[] NOT NULL DEFAULT '{}',
   -- conditions of the sub-processor stay above the row filter; and it may look at plans
   fence         boolean NOT NULL DEFAULT false,
-  allow_explain boolean NOT NULL DEFAULT false CHECK (fence OR NOT allow_explain)
+  allow_explain boolean NOT NULL DEFAULT false CHECK (fence OR NOT allow_explain),
+  -- numbers of the encrypted columns that the row filter and the conditions of masks open
+  filter_opens  integer[] NOT NULL DEFAULT '{}',
+  -- an error of theirs may quote a value, and is not shown
+  filter_quotes boolean NOT NULL DEFAULT true
 );
 CREATE UNIQUE INDEX scope_one_exposure ON airlock_catalog.scope (subprocessor, relation) WHERE dropped_at IS NULL;
 

@@ -11,7 +11,7 @@ use crate::pure::error::{Error, Kind, Result};
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{pg_sys, PgLogLevel};
 use std::cell::RefCell;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 
 thread_local! {
@@ -111,6 +111,23 @@ pub unsafe fn report(level: i32, error: Error) {
             }
             raw::errfinish(c"pg_airlock".as_ptr(), 0, std::ptr::null());
         }
+    }
+}
+
+/// Raises an ERROR of a SQLSTATE that was not ours to choose.
+///
+/// # Safety
+/// As [`run`], and no frame at all may own anything.
+pub unsafe fn raise_as(code: i32, message: &'static CStr, detail: &'static CStr) -> ! {
+    // SAFETY: plain pointers only; level ERROR never returns from errfinish.
+    unsafe {
+        if raw::errstart(PgLogLevel::ERROR as i32, std::ptr::null()) {
+            raw::errcode(code);
+            raw::errmsg(c"%s".as_ptr(), message.as_ptr());
+            raw::errdetail(c"%s".as_ptr(), detail.as_ptr());
+            raw::errfinish(c"pg_airlock".as_ptr(), 0, std::ptr::null());
+        }
+        std::hint::unreachable_unchecked()
     }
 }
 

@@ -1,12 +1,13 @@
-//! `gate(scope)` and `disclose(rule, value)`: the two functions that stand in scoped views. *No record, no key, no row.*
+//! `gate(scope)`, `disclose(rule, value)` and `disclose_filter(value, scope)`: the functions that stand in scoped views. *No
+//! record, no key, no row.*
 //!
-//! Both run with the reader's rights, so EXECUTE protects nothing; what protects is asked here, at every call: the
+//! All run with the reader's rights, so EXECUTE protects nothing; what protects is asked here, at every call: the
 //! innermost running statement is armed (its record is on disk) for the scope that the call belongs to.
 #![allow(unsafe_code)] // ◆ the state of the server and of the call site
 
 pub mod lookup;
 
-use crate::pg::encrypted;
+use crate::pg::encrypted::{self, value::Plain};
 use crate::pg::keys::ring;
 use crate::pg::readlog::armed::{self, Frame};
 use crate::pg::registry::{self, Rule};
@@ -106,7 +107,53 @@ fn subject_of(args: Args, first: usize) -> Result<Option<Vec<Value>>> {
     (first..args.count()).map(|i| value(i).map(Option::flatten)).collect()
 }
 
-fn open_site(args: Args, number: i32, generation: (u64, u64)) -> Result<Site> {
+/// What a call site of `disclose_filter` keeps between rows.
+struct FilterSite {
+    generation: (u64, u64),
+    scope: i32,
+    typmod: i32,
+    result: pg_sys::Oid,
+}
+
+sql_function!(
+    /// `airlock.disclose_filter(value "any", scope integer, result anyelement [, VARIADIC bound "any"]) → the type of result`:
+    /// decrypts a value for the row filter of a scope or a condition of its masks, and for columns that these name only.
+    /// The value comes first because deparsing can then show the column in the place of the call.
+    ///
+    /// Errors: as `disclose`; `AL007` when the scope's filter and conditions do not name the column.
+    airlock_disclose_filter,
+    |args| {
+        let scope: i32 = args.need(1, "scope")?;
+        let site = args.site::<Option<FilterSite>>(|| None);
+        let generation = shared::generation();
+        if site.as_ref().is_none_or(|s| (s.generation, s.scope) != (generation, scope)) {
+            *site = Some(open_filter_site(args, scope, generation)?);
+        }
+        let Some(site) = site.as_ref().filter(|_| armed::covers(scope)) else {
+            return Err(armed::refusal("disclose_filter"));
+        };
+        let Some(bytes) = args.bytes(0) else { return Ok(None) };
+        let value = Plain(encrypted::open_value(&bytes, site.typmod, args, 3..args.count())?);
+        Ok(Some(Raw(encrypted::value_to_datum(&value.0, site.result)?)))
+    }
+);
+
+fn open_filter_site(args: Args, number: i32, generation: (u64, u64)) -> Result<FilterSite> {
+    check_place()?;
+    let registry = registry::current()?;
+    let (typmod, result) = (args.typmod_of(0), args.type_of(2));
+    if !armed::covers(number) {
+        return Err(armed::refusal("disclose_filter"));
+    }
+    if !registry.scopes.get(&number).is_some_and(|scope| scope.opens.contains(&typmod)) {
+        return Err(Error::new(Kind::OutsideScope, format!("scope {number} filters by no such column"))
+            .hint("query the view of the scope"));
+    }
+    Ok(FilterSite { generation, scope: number, typmod, result })
+}
+
+/// Neither without the library, nor where a table's owner has code run.
+fn check_place() -> Result<()> {
     if !shared::preloaded() {
         return Err(keys::root::not_preloaded());
     }
@@ -117,6 +164,11 @@ fn open_site(args: Args, number: i32, generation: (u64, u64)) -> Result<Site> {
             "disclose is refused inside ANALYZE, REINDEX, REFRESH and index expressions",
         ));
     }
+    Ok(())
+}
+
+fn open_site(args: Args, number: i32, generation: (u64, u64)) -> Result<Site> {
+    check_place()?;
     let registry = registry::current()?;
     let unknown =
         || Error::new(Kind::OutsideScope, format!("rule {number} is not in force")).hint("query the view of the scope");

@@ -41,6 +41,10 @@ pub struct Scope {
     pub inner_view: pg_sys::Oid,
     /// Relations that its row filter's subqueries name.
     pub filter_relations: Vec<pg_sys::Oid>,
+    /// Numbers of the encrypted columns that its row filter and conditions open.
+    pub opens: Vec<i32>,
+    /// An error of its row filter or conditions may quote a value that it hides.
+    pub quotes: bool,
     /// Purposes it is limited to; empty for all of the contract.
     pub purposes: Vec<String>,
     /// Whom its rows are about, where it says so.
@@ -180,6 +184,9 @@ fn load(generation: (u64, u64)) -> Result<Registry> {
         let subject = Subject::new(row.texts("subject"), row.texts("subject_domains"));
         let fingerprint = row.text("fingerprint");
         let filter_relations = row.oids("filter_relations");
+        let opens = row.numbers("filter_opens");
+        // not known of a scope that 0.1.0 made: so it may
+        let quotes = row.get("filter_quotes").unwrap_or(true);
         let flag = |column: &str| row.get(column).unwrap_or(false);
         let fence = Fence { fence: flag("fence"), allow_explain: flag("allow_explain") };
         let scope = Scope {
@@ -189,6 +196,8 @@ fn load(generation: (u64, u64)) -> Result<Registry> {
             view,
             inner_view,
             filter_relations,
+            opens,
+            quotes,
             purposes,
             subject,
             fingerprint,

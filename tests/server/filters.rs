@@ -2,6 +2,7 @@
 
 mod life;
 mod refused;
+mod sealed;
 
 use crate::cluster::Cluster;
 use crate::fixture::{self, leaked, running, settled, ACME_RULES, VISIBLE};

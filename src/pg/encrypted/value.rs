@@ -32,7 +32,7 @@ impl Drop for Plain {
 }
 
 /// The OID of the type whose input and output functions serve a plaintext type.
-fn oid_of(ty: PlainType) -> pg_sys::Oid {
+pub fn oid_of(ty: PlainType) -> pg_sys::Oid {
     match ty {
         PlainType::Bool => pg_sys::BOOLOID,
         PlainType::Int2 => pg_sys::INT2OID,

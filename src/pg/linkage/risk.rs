@@ -189,7 +189,8 @@ fn read(
             let place = place_of(&rule.column);
             let per_subject = rule.mask.as_ref().is_some_and(|mask| mask.per_subject());
             let subject = if per_subject { rule.scope.subject.iter().map(place_of).collect() } else { Vec::new() };
-            let condition = rule.condition.clone().map(|condition| {
+            // of a condition that cannot be asked both rules are taken to show the value
+            let condition = rule.condition.clone().filter(|_| !rule.scope.opens).map(|condition| {
                 conditions.push(condition);
                 conditions.len() - 1
             });
@@ -212,8 +213,8 @@ fn read(
     let query: Query = table.query(&columns)?;
     let present: Vec<usize> = (0..2).filter(|side| scopes[*side].is_some()).collect();
     let which = Which {
-        // a filter that looks into other tables, on which this one's owner need not have a right, is left out: too many rows
-        // are compared, never too few
+        // a filter that looks into other tables, on which this one's owner need not have a right, or opens encrypted columns, is
+        // left out: too many rows are compared, never too few
         filters: present.iter().map(|side| scopes[*side].as_ref().and_then(|s| own_filter(s))).collect(),
         conditions: conditions.iter().map(String::as_str).collect(),
         // one more than is compared, to know whether there are more
@@ -231,8 +232,8 @@ fn read(
         sheet.push(cells, passes, passed.get(present.len()..).unwrap_or_default())?;
         Ok(true)
     })?;
-    if scopes.iter().flatten().any(|scope| scope.looks_elsewhere) {
-        let why = "a row filter that looks into other tables was left out: rows that it hides were compared as well";
+    if scopes.iter().flatten().any(|scope| scope.looks_elsewhere || scope.opens) {
+        let why = "a row filter that looks into other tables or encrypted columns was left out: rows that it hides were compared as well";
         notes.push(Finding::note(&name, None, why));
     }
     if seen > most {
@@ -247,7 +248,7 @@ fn read(
 }
 
 fn own_filter(scope: &Scope) -> Option<&str> {
-    scope.row_filter.as_deref().filter(|_| !scope.looks_elsewhere)
+    scope.row_filter.as_deref().filter(|_| !scope.looks_elsewhere && !scope.opens)
 }
 
 /// Pairs of one column that are masked differently and without keys: whoever has the finer one can mask it once more.

@@ -22,6 +22,8 @@ pub struct Scope {
     pub row_filter: Option<String>,
     /// Whether that looks into other tables.
     pub looks_elsewhere: bool,
+    /// Whether that or a condition opens encrypted columns: then only the scope's own views can ask it.
+    pub opens: bool,
     /// Whom its rows are about, in the order of what the columns stand for.
     pub subject: Vec<String>,
 }
@@ -58,7 +60,7 @@ pub fn load(subprocessor: Option<&str>, ended: bool) -> Result<Vec<Rule>> {
     let mut scopes: Vec<Rc<Scope>> = Vec::new();
     sql::rows(
         "SELECT c.id, s.name, s.uuid, c.relation::pg_catalog.oid, c.row_filter, c.subject, r.column_name, r.mask, r.domain,
-                r.mask_key_version, r.since, COALESCE(r.until, c.dropped_at), c.subject_domains, r.condition, c.filter_relations <> '{}'
+                r.mask_key_version, r.since, COALESCE(r.until, c.dropped_at), c.subject_domains, r.condition, c.filter_relations <> '{}', c.filter_opens <> '{}'
            FROM airlock_catalog.rule r JOIN airlock_catalog.scope c ON c.id = r.scope
            JOIN airlock_catalog.subprocessor s ON s.id = c.subprocessor
           WHERE ($1 IS NULL OR s.name = $1) AND ($2 OR r.until IS NULL AND c.dropped_at IS NULL)
@@ -77,6 +79,7 @@ pub fn load(subprocessor: Option<&str>, ended: bool) -> Result<Vec<Rule>> {
                         relation: row.need(4)?,
                         row_filter: row.get(5)?,
                         looks_elsewhere: row.need(15)?,
+                        opens: row.need(16)?,
                         subject: subject(row.need(6)?, row.need(13)?),
                     });
                     scopes.push(scope.clone());

@@ -363,6 +363,11 @@ pub fn failed(run: Run, sqlstate: String) {
     with(|s| s.end(|r| r.root == run, &Ended::now(Some(sqlstate), None)));
 }
 
+/// The scopes that a run reads, itself or inside it.
+pub fn scopes_of(run: Run) -> Vec<i32> {
+    STATE.with(|s| s.borrow().reads.iter().filter(|r| r.concerns(run)).flat_map(|r| r.scopes.clone()).collect())
+}
+
 /// A run ended.
 pub fn end(run: Run) -> Result<()> {
     with(|s| {

@@ -6,10 +6,10 @@
 #![allow(unsafe_code)] // ◆ hooks
 #![allow(ffi_unwind_calls)] // reason: predecessors are called as C calls them; no frame here owns anything meanwhile
 
-use super::{armed, callbacks, columns, drift, estimates, explain, identity};
+use super::{armed, callbacks, columns, drift, estimates, explain, hush, identity};
 use super::{private, record_of, relabel, subjects, wire};
 use crate::pg::encrypted::{advice, ddl, search};
-use crate::pg::error::{run, unpacked};
+use crate::pg::error::run;
 use crate::pg::gate::lookup;
 use crate::pg::sys::{compat, raw};
 use crate::pg::{contain, gucs, registry};
@@ -232,7 +232,7 @@ unsafe extern "C-unwind" fn executor_start(desc: *mut pg_sys::QueryDesc, flags: 
         });
         let depth = armed::depth();
         armed::enter(Frame::Executor(desc as usize));
-        raw::with_cleanup(|| next(desc, flags), |code| failed(desc, depth, code));
+        raw::with_cleanup(|| next(desc, flags), |code| hush::failed(desc as usize, depth, (code, false)));
         armed::leave();
         if let Some(persons) = armed::persons_of(desc as usize) {
             run(|| {
@@ -294,12 +294,6 @@ unsafe fn start(desc: *mut pg_sys::QueryDesc, flags: c_int) -> Result<()> {
     }
 }
 
-/// A statement raised: note why, and take its frame away. The outcome is written when the transaction aborts.
-fn failed(desc: *mut pg_sys::QueryDesc, depth: usize, code: c_int) {
-    armed::failed(desc as usize, unpacked(code));
-    armed::cut(depth);
-}
-
 compat::executor_run_hook!(executor_run => run_query);
 
 unsafe fn run_query(desc: *mut pg_sys::QueryDesc, call: compat::Run) {
@@ -310,7 +304,7 @@ unsafe fn run_query(desc: *mut pg_sys::QueryDesc, call: compat::Run) {
         if !read && (identity::known_other() || !watched()) {
             return call.go(next, desc);
         }
-        run(|| {
+        let hushed = run(|| {
             if read {
                 armed::before_run(desc as usize, subprocessor()?.as_deref())?;
             } else if armed::is_orphan(desc as usize) {
@@ -328,7 +322,7 @@ unsafe fn run_query(desc: *mut pg_sys::QueryDesc, call: compat::Run) {
             }
             // a statement that reads nothing may call a function that does
             armed::runs(desc as usize, wire::active_portal());
-            Ok(())
+            hush::wanted(desc as usize)
         });
         let depth = armed::depth();
         armed::enter(Frame::Executor(desc as usize));
@@ -336,7 +330,7 @@ unsafe fn run_query(desc: *mut pg_sys::QueryDesc, call: compat::Run) {
             || call.go(next, desc),
             |code| {
                 armed::add_rows(desc as usize, (*(*desc).estate).es_processed);
-                failed(desc, depth, code);
+                hush::failed(desc as usize, depth, (code, hushed));
             },
         );
         armed::leave();

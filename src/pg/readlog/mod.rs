@@ -13,6 +13,7 @@ pub mod drift;
 pub mod estimates;
 pub mod explain;
 pub mod hooks;
+mod hush;
 pub mod identity;
 pub mod materialiser;
 pub mod private;

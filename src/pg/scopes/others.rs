@@ -26,7 +26,7 @@ impl Locked {
         check_kind("relation", &relation)?;
         check_rights(wanted.caller, &relation)?;
         let named = match wanted.row_filter.as_deref() {
-            Some(text) => filter::analyse(relation.oid, text)?.relations,
+            Some(text) => filter::analyse(relation.oid, text, 0)?.relations,
             None => Vec::new(),
         };
         for oid in named.iter().filter(|oid| **oid != relation.oid) {

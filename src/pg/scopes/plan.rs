@@ -5,8 +5,9 @@ use super::store::{self, Live};
 use crate::pg::admin::sees_all;
 use crate::pg::classes;
 use crate::pg::sys::catalog::{self, Relation};
+use crate::pg::sys::filter::{self, Filter};
+use crate::pg::sys::role_name;
 use crate::pg::sys::sql::{self, arg};
-use crate::pg::sys::{filter, role_name};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::{ident, json_path, shown};
 use crate::pure::scope::defaults::{check_clear, expand, Classified, Taken};
@@ -49,6 +50,8 @@ pub struct Planned {
     pub view: ViewPlan,
     /// Relations that the row filter's subqueries name, by number.
     pub filter_relations: Vec<pg_sys::Oid>,
+    /// What its row filter and conditions need to be told of.
+    pub filtering: Filtering,
     /// Those of them that are not the scope's own, with the columns that are read.
     pub others: Vec<OtherRelation>,
     /// The scope that stands in its place now.
@@ -57,6 +60,24 @@ pub struct Planned {
     pub classified: Classified,
     /// What each `"default"` became, by column.
     pub taken: BTreeMap<String, Taken>,
+}
+
+/// Of the row filter and the conditions of masks together.
+#[derive(Default)]
+pub struct Filtering {
+    /// Numbers of the encrypted columns that they open.
+    pub opens: Vec<i32>,
+    /// An error of theirs may quote a value.
+    pub quotes: bool,
+}
+
+impl Filtering {
+    fn add(&mut self, read: &Filter) {
+        self.opens.extend(&read.opens);
+        self.opens.sort_unstable();
+        self.opens.dedup();
+        self.quotes |= read.quotes;
+    }
 }
 
 /// Schemas whose relations are nobody's to share.
@@ -103,8 +124,10 @@ pub fn plan(wanted: &Wanted) -> Result<Planned> {
     check_clear(&scope, &classified)?;
     // jsonb keeps no order: the view's columns come in that of the table
     scope.rules.sort_by_key(|rule| shape.columns.iter().position(|c| c.name == rule.column));
-    conditions(&mut scope, relation.oid)?;
-    let filter = wanted.row_filter.as_deref().map(|text| filter::analyse(relation.oid, text)).transpose()?;
+    let mut filtering = Filtering::default();
+    conditions(&mut scope, relation.oid, &mut filtering)?;
+    let filter = wanted.row_filter.as_deref().map(|text| filter::analyse(relation.oid, text, 0)).transpose()?;
+    filter.iter().for_each(|filter| filtering.add(filter));
     let looked_into = others::check(wanted.caller, filter.as_ref(), &locked)?;
     let existing = store::live(subprocessor.id, relation.oid)?;
     if let Some(live) = &existing {
@@ -126,7 +149,7 @@ pub fn plan(wanted: &Wanted) -> Result<Planned> {
     check_place(wanted, existing.as_ref(), &view)?;
     let filter_relations = filter.map_or_else(Vec::new, |filter| filter.relations);
     let others = looked_into;
-    Ok(Planned { subprocessor, shape, scope, view, filter_relations, others, existing, classified, taken })
+    Ok(Planned { subprocessor, shape, scope, view, filter_relations, filtering, others, existing, classified, taken })
 }
 
 /// 42704: there is no relation of that number.
@@ -135,11 +158,11 @@ pub fn no_relation(relation: pg_sys::Oid) -> Error {
 }
 
 /// Reads the conditions of masks as row filters are read: the view gets PostgreSQL's own words for them.
-fn conditions(scope: &mut Scope, relation: pg_sys::Oid) -> Result<()> {
+fn conditions(scope: &mut Scope, relation: pg_sys::Oid, filtering: &mut Filtering) -> Result<()> {
     for rule in &mut scope.rules {
         let path = json_path(&json_path("$", &rule.column), "when");
         let Some(condition) = &mut rule.condition else { continue };
-        let read = filter::analyse(relation, &condition.text).map_err(|error| {
+        let read = filter::analyse(relation, &condition.text, 0).map_err(|error| {
             let message = format!("the condition is refused: {}", error.message);
             Error { hint: error.hint, ..Error::scope(&path, message) }
         })?;
@@ -147,6 +170,7 @@ fn conditions(scope: &mut Scope, relation: pg_sys::Oid) -> Result<()> {
             return Err(Error::scope(&path, "the condition holds a subquery")
                 .hint("keep a flag in the table and ask for that; a row_filter may look into other tables"));
         }
+        filtering.add(&read);
         (condition.text, condition.columns) = (read.sql, read.columns);
     }
     Ok(())

@@ -3,10 +3,10 @@
 use super::plan::{plain_type, Planned, Wanted};
 use crate::pg::keys::{epochs, mask_life};
 use crate::pg::readlog::materialiser::before_0_2;
-use crate::pg::sys::catalog;
 use crate::pg::sys::fingerprint;
 use crate::pg::sys::role_name;
 use crate::pg::sys::sql::{self, arg, Row};
+use crate::pg::sys::{catalog, filter};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::name::{literal, qualified, shown};
 use crate::pure::scope::defaults::fill;
@@ -196,10 +196,24 @@ pub fn rehearse(wanted: &Wanted, planned: &Planned) -> Result<Rendered> {
 
 fn rendered(view: &ViewPlan, wanted: &Wanted, planned: &Planned, ids: (i32, &[i32])) -> Result<Rendered> {
     let ids = Ids { scope_id: ids.0, rule_ids: ids.1 };
+    let view = &opening(view, wanted.relation, planned, ids.scope_id)?;
     let mut all = render(view, &ids, &role_name(planned.subprocessor.role))?;
     let others = planned.others.iter().map(|other| grant_columns(&other.schema, &other.name, &other.columns));
     all.grants.splice(0..0, others);
     Ok(if wanted.fence.fence { all.fenced() } else { all })
+}
+
+/// The plan with the row filter and the conditions as the views of scope `id` hold them: with the calls that open encrypted
+/// columns.
+fn opening(view: &ViewPlan, relation: pg_sys::Oid, planned: &Planned, id: i32) -> Result<ViewPlan> {
+    let mut view = view.clone();
+    if !planned.filtering.opens.is_empty() {
+        let conditions = view.columns.iter_mut().filter_map(|column| column.condition.as_mut()).map(|c| &mut c.text);
+        for text in conditions.chain(&mut view.row_filter) {
+            *text = filter::analyse(relation, text, id)?.bound;
+        }
+    }
+    Ok(view)
 }
 
 fn execute(rendered: &Rendered) -> Result<()> {
@@ -247,6 +261,12 @@ fn insert(wanted: &Wanted, planned: &Planned) -> Result<(i32, Vec<i32>)> {
         sql::run(
             "UPDATE airlock_catalog.scope SET filter_relations = $2::pg_catalog.oid[]::pg_catalog.regclass[] WHERE id = $1",
             &[arg(id), arg(planned.filter_relations.clone())],
+        )?;
+    }
+    if !before_0_2() {
+        sql::run(
+            "UPDATE airlock_catalog.scope SET filter_opens = $2, filter_quotes = $3 WHERE id = $1",
+            &[arg(id), arg(planned.filtering.opens.clone()), arg(planned.filtering.quotes)],
         )?;
     }
     if wanted.fence.fence {

@@ -1,12 +1,14 @@
 //! `row_filter`: a text of the user's becomes one analysed boolean expression and then canonical text. What goes into a
 //! view is what PostgreSQL's own deparser writes, never what the user wrote.
 //!
-//! The expression may hold columns of the relation, constants, built-in functions that no setting of the reader can
-//! move, and EXISTS and IN over other tables (`sys::subquery`): an exhaustive walk whose last arm refuses. It is read under
-//! the fixed settings of `sys::sql::settled`, so every relation outside pg_catalog is named and printed with its schema.
+//! The expression may hold columns of the relation, encrypted ones too (`sys::opened`), constants, built-in functions that no
+//! setting of the reader can move, and EXISTS and IN over other tables (`sys::subquery`): an exhaustive walk whose last arm
+//! refuses. It is read under the fixed settings of `sys::sql::settled`, so every relation outside pg_catalog is named and
+//! printed with its schema.
 #![allow(unsafe_code)] // ◆ parser, analyser, parse trees
 
-use super::{list, sql};
+use super::opened::Opening;
+use super::{list, quiet, sql};
 use crate::pg::encrypted::{self, search};
 use crate::pure::error::{Error, Result};
 use crate::pure::name::shown;
@@ -24,8 +26,14 @@ const PATH: &str = "row_filter";
 
 /// A filter that was read.
 pub struct Filter {
-    /// Canonical text of the expression.
+    /// Canonical text of the expression, in which encrypted columns stand as others do. Read once more, it is the same.
     pub sql: String,
+    /// The same as it stands in a view of the scope: with the calls that open encrypted columns.
+    pub bound: String,
+    /// Numbers of the encrypted columns that it opens, in order.
+    pub opens: Vec<i32>,
+    /// An error of it may quote a value.
+    pub quotes: bool,
     /// Columns of the relation that it reads, in order.
     pub columns: Vec<String>,
     /// Relations that its subqueries name, by number; the filtered one too where it is among them.
@@ -34,13 +42,13 @@ pub struct Filter {
     pub others: Vec<(pg_sys::Oid, Vec<String>)>,
 }
 
-/// Reads `text` as a boolean expression over the columns of `relation`.
+/// Reads `text` as a boolean expression over the columns of `relation`, for the views of a scope of that number.
 ///
 /// # Errors
 /// `AL010` at `row_filter`: not one expression, unknown columns, subqueries other than EXISTS and IN over tables,
-/// aggregates, functions that are not built in and IMMUTABLE (the clocks of the transaction and the statement excepted),
-/// encrypted columns.
-pub fn analyse(relation: pg_sys::Oid, text: &str) -> Result<Filter> {
+/// aggregates, functions that are not built in and IMMUTABLE (the clocks of the transaction and the statement excepted).
+/// `AL001`, `AL003` from the keyring.
+pub fn analyse(relation: pg_sys::Oid, text: &str, scope: i32) -> Result<Filter> {
     if text.len() > LONGEST {
         return Err(refused(
             format!("the row filter is longer than {LONGEST} bytes"),
@@ -49,7 +57,7 @@ pub fn analyse(relation: pg_sys::Oid, text: &str) -> Result<Filter> {
     }
     let text = CString::new(text).map_err(|_| refused("the row filter holds a zero byte".into(), FORM))?;
     // SAFETY: inside a subtransaction that is rolled back, the trees live in the caller's memory context.
-    sql::refusable(|| unsafe { read(relation, &text) })?.map_err(|said| {
+    sql::refusable(|| unsafe { read(relation, &text, scope) })?.map_err(|said| {
         let hint = if said.starts_with("relation ") { QUALIFIED } else { FORM };
         refused(format!("the row filter cannot be read: {said}"), hint)
     })
@@ -65,38 +73,53 @@ pub(super) fn refused(message: String, hint: impl Into<String>) -> Error {
 
 /// # Safety
 /// Inside a transaction; the relation is locked.
-unsafe fn read(relation: pg_sys::Oid, text: &CStr) -> Result<Filter> {
-    // SAFETY: plain use of parser and analyser, as PL/pgSQL and CHECK constraints do it; an ERROR ends the
-    // subtransaction around us, which closes the relation.
+unsafe fn read(relation: pg_sys::Oid, text: &CStr, scope: i32) -> Result<Filter> {
+    let opening = Opening::new(scope);
+    // SAFETY: plain use of deparser and walkers; an ERROR ends the subtransaction around us, which closes the relation.
+    unsafe {
+        let rel = pg_sys::table_open(relation, pg_sys::AccessShareLock as i32);
+        let context = pg_sys::deparse_context_for((*(*rel).rd_rel).relname.data.as_ptr(), relation);
+        let print = |node| owned(pg_sys::deparse_expression(node, context, false, false));
+        let (state, node) = analysed(rel, text, opening.as_ref())?;
+        let mut walk = Walk::new(relation, list((*state).p_rtable), opening.as_ref());
+        walk.node(node)?;
+        walk.functions = true;
+        walk.node(node)?;
+        let quotes = !quiet::is_quiet(node, |node| walk.opened(node).is_some());
+        let bound = print(node);
+        let sql = match opening.filter(|_| !walk.opens.is_empty()).map(Opening::as_columns) {
+            Some(columns) => print(analysed(rel, text, Some(&columns))?.1),
+            None => bound.clone(),
+        };
+        let filter = Filter { bound, quotes, ..walk.found(sql)? };
+        pg_sys::free_parsestate(state);
+        pg_sys::table_close(rel, pg_sys::AccessShareLock as i32);
+        Ok(filter)
+    }
+}
+
+/// The text as an expression over the relation's columns, and the state that it was analysed in.
+unsafe fn analysed(
+    rel: pg_sys::Relation,
+    text: &CStr,
+    opening: Option<&Opening>,
+) -> Result<(*mut pg_sys::ParseState, *mut pg_sys::Node)> {
+    // SAFETY: plain use of parser and analyser, as PL/pgSQL and CHECK constraints do it. The state is not used for analysis
+    // once this returns, so it does not look for `opening` again.
     unsafe {
         let raw = expression(pg_sys::raw_parser(text.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_PLPGSQL_EXPR))?;
-        let rel = pg_sys::table_open(relation, pg_sys::AccessShareLock as i32);
         let state = pg_sys::make_parsestate(std::ptr::null_mut());
         (*state).p_sourcetext = text.as_ptr();
-        let item = pg_sys::addRangeTableEntryForRelation(
-            state,
-            rel,
-            pg_sys::AccessShareLock as i32,
-            std::ptr::null_mut(),
-            false,
-            true,
-        );
+        if let Some(opening) = opening {
+            opening.attach(state);
+        }
+        let (lock, alias) = (pg_sys::AccessShareLock as i32, std::ptr::null_mut());
+        let item = pg_sys::addRangeTableEntryForRelation(state, rel, lock, alias, false, true);
         pg_sys::addNSItemToQuery(state, item, false, true, true);
         let node = pg_sys::transformExpr(state, raw, pg_sys::ParseExprKind::EXPR_KIND_WHERE);
         let node = pg_sys::coerce_to_boolean(state, node, c"row_filter".as_ptr());
         pg_sys::assign_expr_collations(state, node);
-
-        let mut walk = Walk::new(relation, list((*state).p_rtable));
-        walk.node(node)?;
-        walk.functions = true;
-        walk.node(node)?;
-        let context = pg_sys::deparse_context_for((*(*rel).rd_rel).relname.data.as_ptr(), relation);
-        let printed = pg_sys::deparse_expression(node, context, false, false);
-        let sql = CStr::from_ptr(printed).to_string_lossy().into_owned();
-        let filter = walk.found(sql)?;
-        pg_sys::free_parsestate(state);
-        pg_sys::table_close(rel, pg_sys::AccessShareLock as i32);
-        Ok(filter)
+        Ok((state, node))
     }
 }
 
@@ -140,7 +163,10 @@ unsafe fn expression(parsed: *mut pg_sys::List) -> Result<*mut pg_sys::Node> {
 }
 
 /// The walk over an analysed expression: twice, so that a column that cannot be used is named before a function over it is.
-pub(super) struct Walk {
+pub(super) struct Walk<'a> {
+    opening: Option<&'a Opening>,
+    /// Numbers of the encrypted columns that are opened.
+    opens: BTreeSet<i32>,
     /// The relation that is filtered.
     relation: pg_sys::Oid,
     /// Range tables, from the relation's own to that of the subquery at hand.
@@ -153,10 +179,16 @@ pub(super) struct Walk {
     functions: bool,
 }
 
-impl Walk {
-    fn new(relation: pg_sys::Oid, table: Vec<*mut pg_sys::RangeTblEntry>) -> Walk {
-        let (named, columns) = (BTreeSet::new(), BTreeMap::new());
-        Walk { relation, levels: vec![table], named, columns, functions: false }
+impl<'a> Walk<'a> {
+    fn new(relation: pg_sys::Oid, table: Vec<*mut pg_sys::RangeTblEntry>, opening: Option<&'a Opening>) -> Walk<'a> {
+        let (named, columns, opens) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
+        Walk { opening, opens, relation, levels: vec![table], named, columns, functions: false }
+    }
+
+    /// Of a call that opens an encrypted column: its columns, and the number.
+    unsafe fn opened(&self, node: *mut pg_sys::Node) -> Option<(Vec<*mut pg_sys::Node>, i32)> {
+        // SAFETY: a node of the expression.
+        self.opening.and_then(|opening| unsafe { opening.columns(node) })
     }
 
     /// What was found.
@@ -179,11 +211,12 @@ impl Walk {
                 others.push((relation, columns));
             }
         }
-        Ok(Filter { sql, columns: names(self.relation), relations, others })
+        let (bound, opens) = (String::new(), self.opens.iter().copied().collect());
+        Ok(Filter { sql, bound, opens, quotes: true, columns: names(self.relation), relations, others })
     }
 
     /// A column of the relation, or of one that a subquery names.
-    unsafe fn column(&mut self, var: &pg_sys::Var) -> Result<()> {
+    unsafe fn column(&mut self, var: &pg_sys::Var, opened: bool) -> Result<()> {
         let level = self.levels.len().checked_sub(1 + var.varlevelsup as usize);
         let level = level.and_then(|level| self.levels.get(level));
         let entry = usize::try_from(var.varno - 1).ok().and_then(|i| level?.get(i)).copied();
@@ -202,13 +235,15 @@ impl Walk {
             }
             let name = shown(&attribute(relation, var.varattno));
             let base = pg_sys::getBaseType(var.vartype);
-            if encrypted::type_oids().is_some_and(|(a, b)| base == a || base == b) {
+            let sealed = encrypted::type_oids().is_some_and(|(a, b)| base == a || base == b);
+            if sealed && !opened {
+                // such as those of SELECT *, or before ALTER EXTENSION UPDATE
                 return Err(refused(
                     format!("column {name} is encrypted"),
-                    "filter on a column that is not encrypted, such as a flag kept next to it",
+                    "name the column in a comparison, or filter on one that is not encrypted",
                 ));
             }
-            if !built_in(base) {
+            if !sealed && !built_in(base) {
                 return Err(refused(
                     format!("the type of column {name} is not built in"),
                     "filter on a column of a built-in or enum type: functions of other types may do anything",
@@ -235,12 +270,16 @@ impl Walk {
         // SAFETY: each node is looked at as the type its tag says; depth is bounded by max_stack_depth.
         unsafe {
             pg_sys::check_stack_depth();
+            if let Some((columns, number)) = self.opened(node) {
+                self.opens.insert(number);
+                return columns.into_iter().try_for_each(|var| self.column(&*var.cast::<pg_sys::Var>(), true));
+            }
             if self.functions {
                 check_functions(node)?;
             }
             match (*node).type_ {
                 T::T_Const | T::T_CaseTestExpr => Ok(()),
-                T::T_Var => self.column(&*node.cast::<pg_sys::Var>()),
+                T::T_Var => self.column(&*node.cast::<pg_sys::Var>(), false),
                 // a column of the subquery that IN compares with
                 T::T_Param if (*node.cast::<pg_sys::Param>()).paramkind == pg_sys::ParamKind::PARAM_SUBLINK => Ok(()),
                 T::T_SubLink => self.sublink(&*node.cast::<pg_sys::SubLink>()),

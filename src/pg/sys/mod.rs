@@ -12,6 +12,8 @@ pub mod fingerprint;
 pub mod json;
 pub mod labels;
 pub mod latch;
+mod opened;
+mod quiet;
 pub mod raw;
 pub mod reads;
 pub mod roles;

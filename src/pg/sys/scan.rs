@@ -44,6 +44,11 @@ impl Row<'_> {
         self.get::<Vec<Option<pg_sys::Oid>>>(column).unwrap_or_default().into_iter().flatten().collect()
     }
 
+    /// An integer[] column; NULL, or no such column, is empty.
+    pub fn numbers(&self, column: &str) -> Vec<i32> {
+        self.get::<Vec<Option<i32>>>(column).unwrap_or_default().into_iter().flatten().collect()
+    }
+
     /// A bytea column.
     pub fn bytes(&self, column: &str) -> Option<Vec<u8>> {
         let (i, _) = *self.columns.get(column)?;

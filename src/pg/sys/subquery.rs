@@ -9,7 +9,7 @@ use crate::pure::scope::reads::{check_alias, Unfit};
 use pgrx::pg_sys::{self, NodeTag, SubLinkType};
 use std::ffi::CStr;
 
-impl Walk {
+impl Walk<'_> {
     /// EXISTS, IN and `= ANY`. The others can fail by the number of rows, or say more than whether there is one.
     pub(super) unsafe fn sublink(&mut self, link: &pg_sys::SubLink) -> Result<()> {
         // SAFETY: subselect of an analysed expression is a Query.

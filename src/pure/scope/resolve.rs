@@ -142,8 +142,7 @@ pub const RESERVED_SCHEMAS: [&str; 5] =
 ///
 /// # Errors
 /// `AL010` at a JSON path (`$.id`) or argument (`row_filter`): a scope without a rule, unknown or doubled columns, a
-/// lossy mask on a primary key, foreign keys that would not join, virtual generated columns, an encrypted column in the row filter or the
-/// subject, names PostgreSQL would cut, system schemas.
+/// lossy mask on a primary key, foreign keys that would not join, virtual generated columns, an encrypted column in the subject, names PostgreSQL would cut, system schemas.
 pub fn resolve(r: &Request<'_>) -> Result<ViewPlan> {
     check_place(r)?;
     if let Some(filter) = r.row_filter {
@@ -211,7 +210,7 @@ fn check_place(r: &Request<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A filter or condition: its columns exist and are not encrypted.
+/// A filter or condition: its columns exist.
 fn check_filter(table: &TableShape, filter: &str, columns: &[String], path: &str) -> Result<()> {
     let what = if path == "row_filter" { "row filter" } else { "condition" };
     check_expression(filter)
@@ -220,10 +219,6 @@ fn check_filter(table: &TableShape, filter: &str, columns: &[String], path: &str
         let column = table.column(name).ok_or_else(|| missing(path, name, table))?;
         if column.computed {
             return Err(computed(path, name));
-        }
-        if column.encrypted.is_some() {
-            return Err(Error::scope(path, format!("column {} is encrypted", shown(name)))
-                .hint("use a column that is not encrypted, such as a flag kept next to it"));
         }
     }
     Ok(())
@@ -393,6 +388,17 @@ fn notes(r: &Request<'_>, columns: &[PlanColumn]) -> Vec<String> {
         if rule.allow_broken_join {
             notes.push(format!("{name}: a foreign key may not join in the views"));
         }
+    }
+    let sealed = |name: &&String| r.table.column(name).is_some_and(|column| column.encrypted.is_some());
+    let mut opened: Vec<&String> = r.filter_columns.iter().filter(sealed).collect();
+    opened.extend(columns.iter().filter_map(|c| c.condition.as_ref()).flat_map(|c| &c.columns).filter(sealed));
+    opened.sort();
+    opened.dedup();
+    for name in opened {
+        notes.push(format!(
+            "{}: decrypted to decide what is shown, which tells the sub-processor about its values; so no row is shown here",
+            shown(name)
+        ));
     }
     if r.row_filter.is_some() {
         notes.push("row_filter: its text can be read by the sub-processor".to_string());

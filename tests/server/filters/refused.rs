@@ -83,9 +83,12 @@ fn a_subquery_is_exists_or_in_over_tables_and_nothing_else() {
         ("id IN (SELECT subprocessor FROM airlock_catalog.scope)", "not open"),
         ("id IN (SELECT id FROM acme.customers)", "a view"),
         // columns and functions, as outside
-        ("id IN (SELECT customer FROM public.sealed WHERE code = 'x')", "encrypted"),
-        ("EXISTS (SELECT FROM public.sealed WHERE customer = id AND code IS NOT NULL)", "encrypted"),
-        ("EXISTS (SELECT FROM public.consents WHERE customer = id AND ssn = 'x')", "encrypted"),
+        ("consent IN (SELECT * FROM (SELECT code FROM public.sealed) s)", "cannot be read"),
+        ("EXISTS (SELECT FROM public.sealed WHERE customer = id AND code::int > 3)", "casts a column"),
+        (
+            "EXISTS (SELECT FROM public.sealed s WHERE customer = id AND airlock.decrypt(s.code) = 'x')",
+            "cannot be read",
+        ),
         ("EXISTS (SELECT FROM public.tagged WHERE customer = id AND place IS NOT NULL)", "not built in"),
         ("EXISTS (SELECT FROM public.consents c WHERE c IS NOT NULL)", "whole row"),
         ("EXISTS (SELECT FROM public.consents c WHERE customers IS NOT NULL AND c.given)", "whole row"),

@@ -165,10 +165,19 @@ fn filters_and_subjects_that_cannot_be() {
         assert_eq!(path(run(&table, scope(), Case { filter: Some(filter), ..PLAIN })), "row_filter");
     }
     for column in ["ssn", "nope"] {
-        let case = Case { filter: Some("x"), filter_columns: &[column], ..PLAIN };
-        assert_eq!(path(run(&table, scope(), case)), "row_filter");
         assert_eq!(path(run(&table, scope(), Case { subject: &[column], ..PLAIN })), "subject");
     }
+    let case = Case { filter: Some("x"), filter_columns: &["nope"], ..PLAIN };
+    assert_eq!(path(run(&table, scope(), case)), "row_filter");
+}
+
+#[test]
+fn a_filter_may_open_an_encrypted_column_and_says_so() {
+    let case = Case { filter: Some("x"), filter_columns: &["ssn"], ..PLAIN };
+    let plan = run(&customers(), json!({"fare": "clear"}), case).unwrap();
+    assert!(plan.granted.contains(&"ssn".to_string()));
+    let noted = plan.notes.iter().filter(|note| note.starts_with("\"ssn\": decrypted to decide")).count();
+    assert_eq!(noted, 1, "{:?}", plan.notes);
 }
 
 #[test]
