@@ -51,10 +51,16 @@ const ATTACKS: &[(Here, Naive, &[&str])] = &[
     (Here::Refused, Naive::Runs, &["COPY (SELECT 1) TO PROGRAM 'cat >/dev/null'"]),
 ];
 
+/// A filter over another table.
+const EXISTS: &str = "EXISTS (SELECT FROM public.consents c WHERE c.customer = customers.id AND c.given)";
+/// The kind of scope with a fence.
+const FENCED: &str = "EXISTS, fence";
+
 /// Kind of scope, rules, row filter, rows.
-fn scopes() -> [(&'static str, String, Option<&'static str>, usize); 4] {
+fn scopes() -> [(&'static str, String, Option<&'static str>, usize); 9] {
     let masked = r#"{"id": "clear", "email": {"mask": "pseudonym"}, "phone": {"mask": "partial", "right": 2}, "ssn": {"mask": "partial", "right": 4}, "pay": {"mask": "bucket", "step": 1000000}}"#;
     let keyed = r#"{"id": "clear", "phone": {"mask": "pseudonym"}, "ssn": {"mask": "pseudonym"}, "diary": {"mask": "hash_bucket", "buckets": 10}}"#;
+    let conditional = r#"{"id": "clear", "phone": {"when": "pay > 2000", "then": "clear", "else": {"mask": "partial", "right": 2}}, "ssn": {"when": "consent", "then": {"mask": "pseudonym"}, "else": "clear"}, "email": {"when": "id IS NULL", "then": "clear"}}"#;
     [
         ("boolean filter", ACME_RULES.to_string(), Some("consent"), 90),
         ("no filter, all masked", masked.to_string(), None, 100),
@@ -65,6 +71,16 @@ fn scopes() -> [(&'static str, String, Option<&'static str>, usize); 4] {
             Some("CASE WHEN consent THEN id > 50 ELSE false END"),
             45,
         ),
+        ("EXISTS", ACME_RULES.to_string(), Some(EXISTS), 90),
+        (
+            "NOT IN",
+            keyed.to_string(),
+            Some("id NOT IN (SELECT c.customer FROM public.consents c WHERE NOT c.given)"),
+            90,
+        ),
+        ("encrypted filter", ACME_RULES.to_string(), Some("pay < 2000"), 90),
+        ("conditions, encrypted too", conditional.to_string(), Some("consent"), 90),
+        (FENCED, ACME_RULES.to_string(), Some(EXISTS), 90),
     ]
 }
 
@@ -118,7 +134,8 @@ fn matrix(hostile: bool, server: &[(&str, &str)]) {
     let mut wrong = Vec::new();
     for (kind, rules, filter, visible) in scopes() {
         let filter = filter.map_or("NULL".to_string(), |f| format!("'{f}'"));
-        cluster.admin(&format!("SELECT airlock.replace_scope('acme', 'public.customers', '{rules}', row_filter => {filter}, subject => '{{id}}')"));
+        let fence = kind == FENCED;
+        cluster.admin(&format!("SELECT airlock.replace_scope('acme', 'public.customers', '{rules}', row_filter => {filter}, subject => '{{id}}', fence => {fence})"));
         let mut seen: Option<String> = None;
         for settings in SETTINGS {
             for by_options in [false, true] {
