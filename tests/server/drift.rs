@@ -83,6 +83,9 @@ fn what_changes_under_a_scope_is_followed_or_shuts_it() {
         "ALTER TABLE public.customers RENAME COLUMN remark TO note",
         "ALTER TABLE public.customers ALTER COLUMN city SET STATISTICS 10",
         "ALTER TABLE public.customers SET (fillfactor = 90)",
+        // whose it is changes nothing of what is shown, nor who may read it
+        "ALTER TABLE public.customers OWNER TO clerk",
+        "ALTER TABLE public.customers OWNER TO app",
     ];
     for change in followed {
         cluster.admin(change);
