@@ -95,7 +95,7 @@ fn fields(only: &Option<String>) -> Result<Vec<Field>> {
     )
 }
 
-/// Days without reads count: a line that leaves them out says that somebody reads all the time.
+/// What self tests read is left out: it left nowhere. Days without reads count: a line that leaves them out says that somebody reads all the time.
 fn days(only: &Option<String>) -> Result<Vec<Day>> {
     sql::rows(
         "WITH today AS (SELECT (pg_catalog.clock_timestamp() AT TIME ZONE 'UTC')::pg_catalog.date AS day),
@@ -103,7 +103,7 @@ fn days(only: &Option<String>) -> Result<Vec<Day>> {
            SELECT (r.logged_at AT TIME ZONE 'UTC')::pg_catalog.date AS day, r.subprocessor, count(*) FILTER (WHERE r.kind <> 'outcome') AS reads,
                   coalesce(sum(r.rows_sent), 0) AS rows
              FROM airlock_catalog.read_record r, today t
-            WHERE r.kind IN ('exact', 'intent', 'open', 'outcome') AND r.logged_at >= ((t.day - $2 + 1)::pg_catalog.timestamp AT TIME ZONE 'UTC')
+            WHERE r.kind IN ('exact', 'intent', 'open', 'outcome') AND r.detail IS DISTINCT FROM 'self test' AND r.logged_at >= ((t.day - $2 + 1)::pg_catalog.timestamp AT TIME ZONE 'UTC')
               AND ($1 IS NULL OR r.subprocessor = $1) GROUP BY 1, 2)
          SELECT pg_catalog.to_char(g.day, 'YYYY-MM-DD'), n.subprocessor, coalesce(r.reads, 0)::pg_catalog.int8, coalesce(r.rows, 0)::pg_catalog.int8
            FROM today t, LATERAL (SELECT t.day - i AS day FROM pg_catalog.generate_series(0, $2 - 1) i) g
