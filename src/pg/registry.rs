@@ -10,7 +10,7 @@ use crate::pure::scope::fence::Fence;
 use crate::pure::subprocessor::{parse_networks, Contract, State};
 use pgrx::pg_sys;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// A registered sub-processor.
@@ -106,6 +106,8 @@ pub struct Registry {
     pub scopes: HashMap<i32, Rc<Scope>>,
     /// By number.
     pub rules: HashMap<i32, Rc<Rule>>,
+    /// Scopes with a column that shows one of two things.
+    pub conditional: HashSet<i32>,
     views: HashMap<u32, i32>,
 }
 
@@ -228,6 +230,9 @@ fn load(generation: (u64, u64)) -> Result<Registry> {
             domain: row.text("domain").unwrap_or_default(),
             mask_key_version: row.get::<i32>("mask_key_version").unwrap_or(0) as u32,
         };
+        if row.text("condition").is_some() {
+            registry.conditional.insert(rule.scope.id);
+        }
         registry.rules.insert(rule.id, Rc::new(rule));
         Ok(())
     })?;

@@ -62,7 +62,11 @@ fn each_row_is_shown_by_its_own_rule() {
         let answer = cluster.sql("acme", probe);
         assert!(!answer.everything().contains("CANARY4"), "{probe}: {answer:?}");
     }
-    // what is on record, in the register, in the history
+    // what is on record, in the register, in the history: what decides as well
+    cluster.connect_as("acme", "decided").query("SELECT ssn FROM acme.people").ok();
+    let beneath =
+        "SELECT array_to_string(base_columns, ' ') FROM airlock.access_log WHERE application_name = 'decided'";
+    assert_eq!(cluster.admin(beneath).value(), "public.people.ssn public.people.id public.people.consent");
     let fields = "SELECT \"column\" || ' ' || exposure || ' ' || coalesce(condition, '-') FROM airlock.field_access WHERE relation = 'public.people'::regclass AND \"column\" IN ('id', 'email') ORDER BY 1";
     assert_eq!(
         cluster.admin(fields).first(),

@@ -153,3 +153,59 @@ fn a_renamed_table_keeps_its_pseudonyms() {
     replace(ACME_RULES);
     assert!(shown().iter().all(|p| !labelled.contains(p)));
 }
+
+/// What a plan of 15 no longer names is read all the same.
+#[test]
+fn a_join_that_is_proved_empty_is_held_against_the_contract() {
+    let cluster = running();
+    let sql = "SELECT count(*) FROM acme.customers a, acme.customers b WHERE false";
+    let mut acme = cluster.connect("acme");
+    acme.query(&format!("PREPARE p AS {sql}")).ok();
+    for _ in 0..7 {
+        assert_eq!(acme.query("EXECUTE p").ok().value(), "0");
+    }
+    cluster.admin("GRANT USAGE ON SCHEMA globex TO acme; GRANT SELECT ON globex.customers TO acme");
+    let other = "SELECT count(*) FROM globex.customers a, globex.customers b WHERE false";
+    assert_eq!(cluster.sql("acme", other).code(), "AL007");
+    cluster.admin("ALTER VIEW acme.customers SET (security_barrier = false)");
+    assert_eq!((acme.query(sql).code(), acme.query("EXECUTE p").code()), ("AL010", "AL010"));
+    cluster.admin("ALTER VIEW acme.customers SET (security_barrier = true); SELECT airlock.suspend('acme', 'x')");
+    assert_eq!(cluster.sql("acme", sql).code(), "AL006");
+}
+
+/// Until 16 a rule makes a view of an empty table, under its number and name.
+#[test]
+fn a_relation_that_becomes_a_view_shuts_its_scope() {
+    let cluster = running();
+    if cluster.admin("SELECT current_setting('server_version_num')::int >= 160000").value() == "t" {
+        return;
+    }
+    cluster.admin(
+        "CREATE TABLE public.early (id int, name text);
+         SELECT airlock.create_scope('acme', 'public.early', '{\"id\": \"clear\", \"name\": {\"mask\": \"redact\"}}')",
+    );
+    let mut acme = cluster.connect("acme");
+    acme.query("SELECT * FROM acme.early").ok();
+    cluster.admin(
+        "CREATE RULE \"_RETURN\" AS ON SELECT TO public.early DO INSTEAD SELECT 7 AS id, 'made up'::text AS name",
+    );
+    assert_eq!(acme.query("SELECT * FROM acme.early").code(), "AL010");
+    assert_ne!(
+        cluster.admin("SELECT count(*) FROM airlock.doctor() WHERE severity = 'error' AND \"check\" = 'view'").value(),
+        "0"
+    );
+    assert_eq!(acme.query(READ).ok().received, VISIBLE);
+}
+
+/// A cursor reads for the sub-processor as long as its login does.
+#[test]
+fn a_membership_that_is_revoked_ends_an_open_cursor() {
+    let cluster = running();
+    let mut bob = cluster.connect("acme_bob");
+    bob.query("BEGIN").ok();
+    bob.query("DECLARE c CURSOR FOR SELECT id FROM acme.customers").ok();
+    assert_eq!(bob.query("FETCH 2 FROM c").ok().received, 2);
+    cluster.admin("REVOKE acme FROM acme_bob");
+    let answer = bob.query("FETCH 2 FROM c");
+    assert_eq!((answer.code(), answer.received), ("AL007", 0), "{answer:?}");
+}

@@ -57,6 +57,8 @@ fn statements_that_succeed_are_logged_with_their_columns_and_rows() {
         ),
         ("copy", &["COPY (SELECT id FROM acme.customers) TO STDOUT"], "id", VISIBLE),
         ("where false", &["SELECT id FROM acme.customers WHERE false"], "id", 0),
+        ("joined, where false", &["SELECT count(*) FROM acme.customers a, acme.customers b WHERE false"], "", 1),
+        ("joined on nothing", &["SELECT a.id FROM acme.customers a JOIN acme.customers b ON 1 = 2"], "id", 0),
         ("limit 0", &["SELECT id FROM acme.customers LIMIT 0"], "id", 0),
         ("count", &["SELECT count(*) FROM acme.customers"], "", 1),
         ("only in WHERE", &["SELECT EXISTS (SELECT FROM acme.customers WHERE ssn = 'x')"], "ssn", 1),

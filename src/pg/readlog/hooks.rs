@@ -6,7 +6,7 @@
 #![allow(unsafe_code)] // ◆ hooks
 #![allow(ffi_unwind_calls)] // reason: predecessors are called as C calls them; no frame here owns anything meanwhile
 
-use super::{armed, callbacks, columns, drift, estimates, explain, hush, identity};
+use super::{armed, callbacks, columns, drift, dropped, estimates, explain, hush, identity};
 use super::{private, record_of, relabel, subjects, wire};
 use crate::pg::encrypted::{advice, ddl, search};
 use crate::pg::error::run;
@@ -146,6 +146,7 @@ unsafe extern "C-unwind" fn planner(
         }
         run(|| lookup::before_planning(query));
         let around = run(|| estimates::begin(query));
+        let views = run(|| dropped::named(query));
         armed::begin(0);
         let depth = armed::depth();
         armed::enter(Frame::Planner);
@@ -162,6 +163,7 @@ unsafe extern "C-unwind" fn planner(
         if columns::was_inlined() || before {
             columns::distrust(&*plan);
         }
+        run(|| dropped::put_back(plan, views));
         plan
     }
 }
@@ -306,6 +308,8 @@ unsafe fn run_query(desc: *mut pg_sys::QueryDesc, call: compat::Run) {
         }
         let hushed = run(|| {
             if read {
+                // FETCH opens nothing that would take in what others committed
+                pg_sys::AcceptInvalidationMessages();
                 armed::before_run(desc as usize, subprocessor()?.as_deref())?;
             } else if armed::is_orphan(desc as usize) {
                 return Err(Error::new(

@@ -10,6 +10,7 @@ pub mod audit;
 pub mod callbacks;
 pub mod columns;
 pub mod drift;
+mod dropped;
 pub mod estimates;
 pub mod explain;
 pub mod hooks;

@@ -8,7 +8,7 @@ use crate::pg::registry::Registry;
 use crate::pg::self_test;
 use crate::pg::sys::compat::Access;
 use crate::pg::sys::raw::{raw_authenticated_user, raw_current_user, raw_session_user};
-use crate::pg::sys::{now, reads, role_name};
+use crate::pg::sys::{list, now, reads, role_name};
 use crate::pure::name::ident;
 use crate::pure::normalise::apart;
 use crate::pure::record::{Record, RecordKind, StatementId, MAX_STATEMENT};
@@ -70,6 +70,14 @@ pub unsafe fn facts(registry: &Registry, accesses: &[Access], known: Option<&Use
             add(&mut facts.columns, &column);
             // a view's column has the name of the table's
             add(&mut facts.base_columns, &format!("{table}.{name}"));
+            if registry.conditional.contains(&scope.id) {
+                // SAFETY: as above.
+                for (inner, number) in unsafe { of_expression(access.relid, number) } {
+                    if let Some(name) = column_name(inner.into(), number) {
+                        add(&mut facts.base_columns, &format!("{table}.{name}"));
+                    }
+                }
+            }
             let has = |set: &BTreeSet<Column>| [number, 0].iter().any(|n| set.contains(&(access.relid.to_u32(), *n)));
             match known {
                 Some(known) if has(&known.named) => {
@@ -251,6 +259,27 @@ unsafe fn of_filter(view: pg_sys::Oid) -> BTreeSet<Column> {
         let query = pg_sys::get_view_query(relation);
         let quals = if (*query).jointree.is_null() { std::ptr::null_mut() } else { (*(*query).jointree).quals };
         let read = reads::of(quals, (*query).rtable);
+        pg_sys::relation_close(relation, pg_sys::NoLock as i32);
+        read.columns
+    }
+}
+
+/// The columns of the inner view that a column of the outer one is made of, what decides between two rules included.
+///
+/// # Safety
+/// As [`of_filter`].
+unsafe fn of_expression(view: pg_sys::Oid, number: i16) -> BTreeSet<Column> {
+    // SAFETY: as in `of_filter`.
+    unsafe {
+        let relation = pg_sys::try_relation_open(view, pg_sys::AccessShareLock as i32);
+        if relation.is_null() {
+            return BTreeSet::new();
+        }
+        let query = pg_sys::get_view_query(relation);
+        let targets = list::<pg_sys::TargetEntry>((*query).targetList);
+        let target = targets.into_iter().find(|target| (**target).resno == number);
+        let expression = target.map_or(std::ptr::null_mut(), |target| (*target).expr.cast());
+        let read = reads::of(expression, (*query).rtable);
         pg_sys::relation_close(relation, pg_sys::NoLock as i32);
         read.columns
     }

@@ -8,6 +8,7 @@
 use super::sql::{self, arg};
 use super::{compat, list, reads};
 use crate::pure::error::{Error, Kind, Result};
+use crate::pure::scope::INNER_SCHEMA;
 use data_encoding::HEXLOWER;
 use pgrx::pg_sys;
 use sha2::{Digest, Sha256};
@@ -99,6 +100,11 @@ unsafe fn parts(oid: pg_sys::Oid) -> Result<Vec<String>> {
         let name = pg_sys::get_rel_name(base);
         let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(base));
         if name.is_null() || schema.is_null() {
+            return Err(other());
+        }
+        // until 16 a rule makes a view of an empty table
+        let view = pg_sys::get_rel_relkind(base) as u8 == pg_sys::RELKIND_VIEW;
+        if view && owned(schema) != INNER_SCHEMA {
             return Err(other());
         }
         let context = pg_sys::deparse_context_for(name, base);
