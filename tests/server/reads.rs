@@ -287,10 +287,12 @@ fn a_client_that_goes_away_in_mid_stream_stays_in_the_log() {
 fn a_killed_backend_leaves_its_record() {
     let cluster = running();
     let (mut conn, mut answer) = streaming(&cluster, "killed");
+    let mut witness = cluster.connect("clerk");
     crate::process::signal("KILL", &[conn.pid as u32]);
     conn.finish_into(&mut answer);
     assert!(answer.closed);
-    // the server restarts all its processes after that
+    // the server restarts all its processes after that, once it has seen it
+    eventually("every session is ended", || witness.query("SELECT 1").closed.then_some(()));
     fixture::open(&cluster);
     let log = settled(&cluster, "killed", 1);
     assert_eq!((log[0].get("views"), log[0].get("outcome")), ("{acme.customers}", "killed"), "{log:?}");
