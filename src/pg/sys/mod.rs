@@ -5,6 +5,7 @@ pub mod array;
 pub mod attempt;
 pub mod catalog;
 pub mod compat;
+pub mod composite;
 pub mod cursor;
 pub mod depends;
 pub mod filter;

@@ -4,12 +4,12 @@ use super::partitions;
 use super::store::{before_0_2, spi, Row, COLUMNS, LATER};
 use crate::pg::keys::entropy;
 use crate::pg::keys::ring::LogKeys;
+use crate::pg::sys::{composite, scan};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::record::{private, Parts};
-use crate::pure::subjects;
+use crate::pure::subjects::{self, Touched};
 use pgrx::datum::{DatumWithOid, Uuid};
-use pgrx::spi::{OwnedPreparedStatement, PreparedStatement, SpiClient};
-use pgrx::PgOid;
+use pgrx::spi::SpiClient;
 
 /// Locks the log's tables for writing, then refuses them if somebody put a trigger or rule on one, or on a partition: it
 /// would run with all the rights of the bootstrap superuser. In this order nobody can add one in between.
@@ -47,6 +47,75 @@ fn refuse_triggers(client: &mut SpiClient, tables: &[String]) -> Result<()> {
     }
 }
 
+/// Most rows of one statement.
+const ROWS: usize = 500;
+/// So many bytes of parts make a statement of fewer rows.
+const BYTES: usize = 4 << 20;
+
+const PRIVATE: [&str; 2] = ["id", "sealed"];
+const SUBJECT: [&str; 12] = [
+    "id",
+    "scope",
+    "domain",
+    "epoch",
+    "seen",
+    "scanned",
+    "anybody",
+    "tokens",
+    "listed",
+    "seen_filter",
+    "scanned_filter",
+    "salt",
+];
+
+/// Rows that go into one table, many by a statement: one each would cost several times the row.
+struct Sheet<'a> {
+    table: &'static str,
+    columns: Vec<&'static str>,
+    day: Option<String>,
+    rows: Vec<Vec<DatumWithOid<'a>>>,
+    bytes: usize,
+}
+
+impl<'a> Sheet<'a> {
+    fn new(table: &'static str, columns: Vec<&'static str>, day: Option<i32>) -> Sheet<'a> {
+        Sheet { table, columns, day: day.map(partitions::text), rows: Vec::new(), bytes: 0 }
+    }
+
+    /// Takes a row with so many bytes of its own.
+    fn push(&mut self, client: &mut SpiClient, row: Vec<DatumWithOid<'a>>, bytes: usize) -> Result<()> {
+        self.rows.push(row);
+        self.bytes += bytes;
+        if self.rows.len() >= ROWS || self.bytes >= BYTES {
+            self.write(client)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what there is.
+    fn write(&mut self, client: &mut SpiClient) -> Result<()> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let missing = || Error::new(Kind::Undefined, format!("the table airlock_catalog.{} is gone", self.table));
+        let table = scan::table_oid(self.table).ok_or_else(missing)?;
+        let rows = composite::rows(table, &self.columns, &self.rows)?;
+        let (mut into, mut of) = (self.columns.join(", "), self.columns.join(", r."));
+        if let Some(day) = &self.day {
+            into.push_str(", settled_on");
+            of.push_str(&format!(", '{day}'::pg_catalog.date"));
+        }
+        let sql = format!(
+            "INSERT INTO airlock_catalog.{} ({into}) SELECT r.{of} FROM pg_catalog.unnest($1) AS r",
+            self.table
+        );
+        client.update(sql.as_str(), None, &[rows]).map_err(spi)?;
+        self.rows.clear();
+        self.bytes = 0;
+        Ok(())
+    }
+}
+
 /// Appends rows. The caller holds the lock and moves the cursor in the same transaction.
 pub fn insert(
     client: &mut SpiClient,
@@ -54,114 +123,45 @@ pub fn insert(
     day: Option<i32>,
     (version, keys): (u32, &LogKeys),
 ) -> Result<()> {
-    use pgrx::pg_sys::BuiltinOid::{BYTEAOID, INT4ARRAYOID, INT4OID, INT8OID, TEXTARRAYOID, TEXTOID, TIMESTAMPTZOID};
-    let mut types = vec![TEXTOID; 32];
-    for (place, oid) in
-        [(0, INT8OID), (2, TIMESTAMPTZOID), (3, TIMESTAMPTZOID), (4, INT4OID), (5, INT8OID), (25, BYTEAOID)]
-            .into_iter()
-            .chain([(15, TEXTARRAYOID), (16, TEXTARRAYOID), (21, INT8OID), (22, INT8OID), (23, INT8OID)])
-            .chain([
-                (26, TEXTARRAYOID),
-                (27, TEXTARRAYOID),
-                (28, TEXTARRAYOID),
-                (29, BYTEAOID),
-                (30, BYTEAOID),
-                (31, INT4ARRAYOID),
-            ])
-    {
-        types[place] = oid;
-    }
     let later = if before_0_2() { &[][..] } else { &LATER[..] };
-    types.truncate(types.len() - LATER.len() + later.len());
-    let types: Vec<PgOid> = types.into_iter().map(PgOid::BuiltIn).collect();
-    let mut places: Vec<String> = (1..=types.len()).map(|n| format!("${n}")).collect();
-    let mut columns = [&[COLUMNS][..], later].concat();
-    let day = day.map(|day| format!("'{}'", partitions::text(day)));
-    if let Some(day) = &day {
-        columns.push("settled_on");
-        places.push(day.clone());
-    }
-    let day = day.unwrap_or_default();
-    let sql =
-        format!("INSERT INTO airlock_catalog.read_record ({}) VALUES ({})", columns.join(", "), places.join(", "));
-    let private_sql =
-        format!("INSERT INTO airlock_catalog.read_private (id, sealed, settled_on) VALUES ($1, $2, {day})");
-    let subject_sql = format!(
-        "INSERT INTO airlock_catalog.read_subject (id, scope, domain, epoch, seen, scanned, anybody, tokens, listed, \
-         seen_filter, scanned_filter, salt, settled_on) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, {day})"
-    );
-    let statement = client.prepare_mut(sql.as_str(), &types).map_err(spi)?;
-    let (mut privates, mut touched) = (None, None);
+    let columns = COLUMNS.split(", ").chain(later.iter().copied()).collect();
+    let mut records = Sheet::new("read_record", columns, day);
+    let mut private = Sheet::new("read_private", PRIVATE.to_vec(), day);
+    let mut subject = Sheet::new("read_subject", SUBJECT.to_vec(), day);
     for (row, parts) in rows {
         let id = row.id;
-        client.update(&statement, None, &row.values()?).map_err(spi)?;
+        let bytes = row.record.statement.len();
+        records.push(client, row.values()?, bytes)?;
         if let Some(part) = parts.private {
             let sealed = private::seal(&keys.2, version, &entropy::random()?, &part);
-            let statement = prepared(client, &mut privates, &private_sql, &[INT8OID, BYTEAOID])?;
-            client.update(statement, None, &[id.into(), sealed.into()]).map_err(spi)?;
+            let bytes = sealed.len();
+            private.push(client, vec![id.into(), sealed.into()], bytes)?;
         }
         if let Some(part) = parts.subjects {
-            insert_subjects(client, &mut touched, &subject_sql, id, &part)?;
+            let (salt, touched) = subjects::decode(&part)?;
+            for touched in touched {
+                subject.push(client, subject_row(id, &salt, touched), part.len())?;
+            }
         }
     }
-    Ok(())
+    [records, private, subject].iter_mut().try_for_each(|sheet| sheet.write(client))
 }
 
-fn prepared<'a>(
-    client: &mut SpiClient,
-    place: &'a mut Option<OwnedPreparedStatement>,
-    sql: &str,
-    types: &[pgrx::pg_sys::BuiltinOid],
-) -> Result<&'a OwnedPreparedStatement> {
-    if place.is_none() {
-        let types: Vec<PgOid> = types.iter().copied().map(PgOid::BuiltIn).collect();
-        let statement: PreparedStatement = client.prepare_mut(sql, &types).map_err(spi)?;
-        *place = Some(statement.keep());
-    }
-    place.as_ref().ok_or_else(|| Error::new(Kind::State, "a statement of the read log could not be prepared"))
-}
-
-fn insert_subjects(
-    client: &mut SpiClient,
-    place: &mut Option<OwnedPreparedStatement>,
-    sql: &str,
-    id: i64,
-    part: &[u8],
-) -> Result<()> {
-    use pgrx::pg_sys::BuiltinOid::{BOOLOID, BYTEAARRAYOID, BYTEAOID, INT4OID, INT8OID, TEXTOID, UUIDARRAYOID};
-    let types = [
-        INT8OID,
-        INT4OID,
-        TEXTOID,
-        INT4OID,
-        INT8OID,
-        INT8OID,
-        BOOLOID,
-        UUIDARRAYOID,
-        INT4OID,
-        BYTEAARRAYOID,
-        BYTEAARRAYOID,
-        BYTEAOID,
-    ];
-    let (salt, touched) = subjects::decode(part)?;
-    let statement = prepared(client, place, sql, &types)?;
-    for t in touched {
-        let tokens: Vec<Uuid> = t.tokens.into_iter().map(Uuid::from_bytes).collect();
-        let values: [DatumWithOid; 12] = [
-            id.into(),
-            t.scope.into(),
-            t.domain.into(),
-            t.epoch.into(),
-            t.seen.into(),
-            t.scanned.into(),
-            t.anybody.into(),
-            tokens.into(),
-            t.listed.into(),
-            t.seen_filter.into(),
-            t.scanned_filter.into(),
-            salt.to_vec().into(),
-        ];
-        client.update(statement, None, &values).map_err(spi)?;
-    }
-    Ok(())
+/// In the order of [`SUBJECT`].
+fn subject_row<'a>(id: i64, salt: &[u8], t: Touched) -> Vec<DatumWithOid<'a>> {
+    let tokens: Vec<Uuid> = t.tokens.into_iter().map(Uuid::from_bytes).collect();
+    vec![
+        id.into(),
+        t.scope.into(),
+        t.domain.into(),
+        t.epoch.into(),
+        t.seen.into(),
+        t.scanned.into(),
+        t.anybody.into(),
+        tokens.into(),
+        t.listed.into(),
+        t.seen_filter.into(),
+        t.scanned_filter.into(),
+        salt.to_vec().into(),
+    ]
 }
