@@ -9,8 +9,8 @@ use crate::pure::plaintext::PlainType;
 use crate::pure::scope::fence::Fence;
 use crate::pure::subprocessor::{parse_networks, Contract, State};
 use pgrx::pg_sys;
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 /// A registered sub-processor.
@@ -141,7 +141,7 @@ pub fn current() -> Result<Rc<Registry>> {
 
 fn load(generation: (u64, u64)) -> Result<Registry> {
     let mut registry = Registry { generation, ..Registry::default() };
-    let mut by_id = HashMap::new();
+    let mut by_id = HashMap::default();
     scan::table("subprocessor", |row| {
         let name = row.text("name").unwrap_or_default();
         let state = row.text("state").unwrap_or_default();

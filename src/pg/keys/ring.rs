@@ -18,8 +18,8 @@ use crate::pure::name::literal;
 use crate::pure::plaintext::PlainType;
 use crate::pure::tag::Normalise;
 use pgrx::pg_sys;
+use rustc_hash::FxHashMap as HashMap;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 mod spelled;
