@@ -91,23 +91,27 @@ pub fn give(path: &Path, mode: u32) {
     }
 }
 
-/// This run's directory; what runs before it left, and whose process is gone, is swept away.
+/// This run's directory.
 pub fn base() -> &'static Path {
     static BASE: OnceLock<PathBuf> = OnceLock::new();
     BASE.get_or_init(|| {
-        let parent = PathBuf::from(std::env::var("AIRLOCK_TEST_DIR").unwrap_or_else(|_| "/var/tmp".into()));
-        for entry in fs::read_dir(&parent).into_iter().flatten().flatten() {
-            let owner =
-                entry.file_name().to_string_lossy().strip_prefix("airlock-t").and_then(|p| p.parse::<u32>().ok());
-            if owner.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
-                sweep(&entry.path());
-            }
-        }
-        let base = parent.join(format!("airlock-t{}", std::process::id()));
-        fs::create_dir_all(&base).expect("create the run's directory");
-        give(&base, 0o755);
-        base
+        let parent = std::env::var("AIRLOCK_TEST_DIR").unwrap_or_else(|_| "/var/tmp".into());
+        run_directory(Path::new(&parent))
     })
+}
+
+/// A directory of this run's below `parent`; what runs before it left, and whose process is gone, is swept away.
+pub fn run_directory(parent: &Path) -> PathBuf {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let owner = entry.file_name().to_string_lossy().strip_prefix("airlock-t").and_then(|p| p.parse::<u32>().ok());
+        if owner.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+            sweep(&entry.path());
+        }
+    }
+    let base = parent.join(format!("airlock-t{}", std::process::id()));
+    fs::create_dir_all(&base).expect("create the run's directory");
+    give(&base, 0o755);
+    base
 }
 
 /// Ends the servers that still run in an abandoned directory (their working directory says so), and removes it.
@@ -139,9 +143,9 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    fn place(postgres: Postgres) -> Cluster {
+    fn place(postgres: Postgres, base: &Path) -> Cluster {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let dir = base().join(COUNT.fetch_add(1, Ordering::SeqCst).to_string());
+        let dir = base.join(COUNT.fetch_add(1, Ordering::SeqCst).to_string());
         fs::create_dir(&dir).expect("create a cluster's directory");
         give(&dir, 0o755);
         // a port that is free now; most clusters listen on their socket only
@@ -157,7 +161,12 @@ impl Cluster {
 
     /// The same with options of initdb.
     pub fn initdb_with(postgres: Postgres, options: &[&str]) -> Cluster {
-        let cluster = Self::place(postgres);
+        Self::initdb_at(base(), postgres, options)
+    }
+
+    /// The same in another of the run's directories.
+    pub fn initdb_at(base: &Path, postgres: Postgres, options: &[&str]) -> Cluster {
+        let cluster = Self::place(postgres, base);
         let mut initdb = cluster.postgres.tool("initdb");
         initdb.args(["-D"]).arg(cluster.data()).args(["-U", "postgres", "-A", "trust", "-E", "UTF8"]).args(options);
         run(initdb.args(["--locale=C", "--no-sync", "--no-instructions"]));
@@ -176,7 +185,7 @@ impl Cluster {
     /// A copy of this stopped cluster, on the given installation.
     pub fn copy(&self, postgres: Postgres) -> Cluster {
         assert!(self.child.is_none(), "only a stopped cluster can be copied");
-        let copy = Self::place(postgres);
+        let copy = Self::place(postgres, base());
         for part in ["data", "root.key"] {
             run(as_server(Command::new("cp"))
                 .arg("-a")
@@ -190,7 +199,7 @@ impl Cluster {
 
     /// A base backup of this running cluster, set up as its standby.
     pub fn standby(&self) -> Cluster {
-        let standby = Self::place(self.postgres.clone());
+        let standby = Self::place(self.postgres.clone(), base());
         let mut backup = self.client("pg_basebackup", "postgres");
         run(backup.args(["-R", "-X", "stream", "-c", "fast", "-D"]).arg(standby.data()));
         run(as_server(Command::new("cp")).arg("-a").arg(self.dir.join("root.key")).arg(standby.dir.join("root.key")));
