@@ -38,7 +38,8 @@ endif
 
 # postgresql-15 brings the libraries and the user that the other majors need too
 PACKAGES := postgresql-15 postgresql-server-dev-15 sudo gcc libc6-dev tzdata openssl \
-  $(if $(filter demo,$(MAKECMDGOALS)),,chromium) \
+  $(if $(filter bench,$(MAKECMDGOALS)),postgresql-15-pgaudit) $(if $(filter profile,$(MAKECMDGOALS)),linux-perf) \
+  $(if $(filter demo bench profile,$(MAKECMDGOALS)),,chromium) \
   python3-pip $(if $(ASSERT)$(filter-out x86_64,$(shell uname -m)),make perl bison flex pkg-config libssl-dev libxml2-dev zlib1g-dev)
 
 # the drivers that are tested; fewer only by naming them
@@ -133,14 +134,14 @@ test-pg: ## the tests inside a backend, by cargo pgrx
 
 # A private copy of the installed Postgres, made anew when that has changed; then the extension goes in, with the install
 # scripts of all releases, so that the tests can upgrade from each.
-# $(1): its name, $(2): cargo features
+# $(1): its name, $(2): cargo features, $(3): more options of cargo pgrx install
 define install_into
 	@prefix=$(PREFIX)/$(KIND)/$(1); \
 	if ! cmp -s $(POSTGRES)/bin/postgres $$prefix/$(BIN)/postgres; then \
 	  rm -rf $$prefix $$prefix.new && mkdir -p $$prefix.new && $(copy) && mv $$prefix.new $$prefix; fi
 	@# what cargo pgrx test left in the original
 	@rm -f "$$($(PREFIX)/$(KIND)/$(1)/$(BIN)/pg_config --sharedir)"/extension/pg_airlock--*
-	cargo pgrx install --no-default-features --features "$(2)" --pg-config $(PREFIX)/$(KIND)/$(1)/$(BIN)/pg_config
+	cargo pgrx install --no-default-features --features "$(2)" $(3) --pg-config $(PREFIX)/$(KIND)/$(1)/$(BIN)/pg_config
 	@extension=$$($(PREFIX)/$(KIND)/$(1)/$(BIN)/pg_config --sharedir)/extension; \
 	for f in sql/releases/*.sql; do [ -e "$$extension/$${f##*/}" ] || cp $$f "$$extension/"; done
 	@mkdir -p target/server && echo $(PREFIX)/$(KIND)/$(1)/$(BIN) > target/server/$(1)
@@ -152,12 +153,18 @@ else
 copy = cp -a $(POSTGRES)/. $$prefix.new/
 endif
 
-.PHONY: server-install server-install-no-flush test-server
+.PHONY: server-install server-install-no-flush server-install-release test-server
 server-install: ## the extension into a private copy of Postgres
 	$(call install_into,main,pg$(PG))
 
 server-install-no-flush: ## the same without flushing records: the control of the crash test
 	$(call install_into,no_flush,pg$(PG) no_flush)
+
+# pgaudit comes along where Debian's package was there when the copy was made; a copy without it is made anew
+server-install-release: ## the same built for release: what is measured
+	@[ ! -e $(POSTGRES)/lib/pgaudit.so ] || [ -e $(PREFIX)/$(KIND)/release/$(dir $(BIN))lib/pgaudit.so ] || \
+	  rm -rf $(PREFIX)/$(KIND)/release
+	$(call install_into,release,pg$(PG),--release)
 
 SERVER_TESTS = AIRLOCK_PG_BIN=$(PREFIX)/$(KIND)/main/$(BIN) AIRLOCK_PG_BIN_NO_FLUSH=$(PREFIX)/$(KIND)/no_flush/$(BIN) \
   cargo test --no-default-features --test server --
@@ -165,12 +172,24 @@ SERVER_TESTS = AIRLOCK_PG_BIN=$(PREFIX)/$(KIND)/main/$(BIN) AIRLOCK_PG_BIN_NO_FL
 test-server: ## real clusters: kill -9, attacks, files on disk, dump and restore, README
 	$(SERVER_TESTS) --skip majors:: --skip drivers::
 
-ROUNDS ?= 200
+ROUNDS ?=
 CLIENTS ?= 16
 
 .PHONY: test-crash
 test-crash: setup server-install server-install-no-flush ## kill -9 and power cuts while sub-processors read, for a night (ROUNDS=200 CLIENTS=16)
-	AIRLOCK_CRASH_ROUNDS=$(ROUNDS) AIRLOCK_CRASH_CLIENTS=$(CLIENTS) $(SERVER_TESTS) --nocapture crash:: power::
+	AIRLOCK_CRASH_ROUNDS=$(or $(ROUNDS),200) AIRLOCK_CRASH_CLIENTS=$(CLIENTS) $(SERVER_TESTS) --nocapture crash:: power::
+
+# some of the themes (scan lookup …); rows of the larger tables; seconds of one run of pgbench
+BENCH ?=
+SCALE ?=
+BENCH_SECONDS ?=
+COMPARE = AIRLOCK_PG_BIN_RELEASE=$(PREFIX)/$(KIND)/release/$(BIN) AIRLOCK_BENCH="$(BENCH)" AIRLOCK_BENCH_ROUNDS=$(ROUNDS) \
+  AIRLOCK_BENCH_SCALE=$(SCALE) AIRLOCK_BENCH_SECONDS=$(BENCH_SECONDS) cargo bench --no-default-features --bench compare
+
+.PHONY: bench profile
+bench: setup server-install-release ## compare with pgcrypto, pgaudit, views by hand; writes benches/RESULTS.md (BENCH='scan lookup' ROUNDS=7 SCALE=1000000)
+	@[ $(KIND) = 15 ] || { echo "pgaudit is Debian's, for 15" >&2; exit 1; }
+	$(COMPARE)
 
 .PHONY: drivers test-drivers
 drivers: setup ## what test-drivers runs, into PREFIX (Node, a JDK and JDBC come from Debian's packages)
@@ -222,5 +241,5 @@ release: setup server-install ## write the files of this version that later ones
 .PHONY: clean
 clean: demo-stop ## remove what this Makefile made, but not the packages
 	rm -rf $(PREFIX) $(PGTEST) $(PGTEST_KEY)
-	for d in /var/tmp/airlock-t*; do [ -d /proc/$${d##*airlock-t} ] || rm -rf "$$d"; done
+	for d in {/var/tmp,/dev/shm}/airlock-t*; do [ -d /proc/$${d##*airlock-t} ] || rm -rf "$$d"; done
 	cargo clean

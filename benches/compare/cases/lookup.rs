@@ -1,0 +1,34 @@
+//! One row by its primary key, through a scope and through a plain view. The log is in memory: its flush is free.
+
+use super::Bench;
+use crate::load::Pgbench;
+use crate::report::{Line, Target};
+use crate::rounds::interleaved;
+use crate::world::settled;
+
+/// The script for one of both views.
+pub fn by_key(view: &str, rows: u64) -> String {
+    format!("\\set id random(1, {rows})\nSELECT name, email, amount FROM {view} WHERE id = :id;\n")
+}
+
+pub fn run(bench: &Bench) -> Vec<Line> {
+    let cluster = bench.shared();
+    let (ours, theirs) = (by_key("keyless.person", bench.rows), by_key("plain.keyless", bench.rows));
+    let mut lines = Vec::new();
+    for protocol in ["prepared", "simple"] {
+        let pgbench = |user, script| Pgbench { user, script, protocol, clients: 1, seconds: bench.seconds };
+        let [o, t] = interleaved(
+            bench.rounds,
+            [
+                &mut || {
+                    let tps = pgbench("keyless", &ours).transactions(cluster);
+                    settled(cluster);
+                    tps
+                },
+                &mut || pgbench("plain", &theirs).transactions(cluster),
+            ],
+        );
+        lines.push(Line::pair(format!("lookup by key, {protocol}"), "tps", &o, &t, Target::AtLeast(0.85)));
+    }
+    lines
+}
