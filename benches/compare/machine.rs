@@ -23,6 +23,12 @@ pub fn described() -> String {
     )
 }
 
+/// How busy the machine is before the bench begins: figures of a busy one say less.
+pub fn load() -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(' ').next().unwrap_or_default().to_string()
+}
+
 /// Today.
 pub fn date() -> String {
     let output = Command::new("date").arg("+%Y-%m-%d").output().expect("date");

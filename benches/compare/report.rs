@@ -93,7 +93,7 @@ impl Line {
 }
 
 /// The head of the table.
-pub const HEAD: &str = "| what | ours | theirs | ratio | spread | target | |\n|---|---|---|---|---|---|---|";
+pub const HEAD: &str = "| what | ours | theirs | ratio | spread | target | met |\n|---|---|---|---|---|---|---|";
 
 /// A target as it was set: 1.2, not 1.200.
 fn bound(value: f64) -> String {

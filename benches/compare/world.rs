@@ -147,7 +147,7 @@ const SCOPES: [(&str, &str, &str); 4] = [
     ),
 ];
 
-/// The same persons through scopes. `wide` reads what `keyless` does, with two parallel workers.
+/// The same persons through scopes. `wide_keyless` reads what `keyless` does, with two parallel workers.
 pub fn scopes(cluster: &Cluster) {
     for (name, rules, more) in SCOPES {
         script(
@@ -160,7 +160,8 @@ pub fn scopes(cluster: &Cluster) {
             ),
         );
     }
-    for (role, like) in [("wide", "keyless"), ("wide_masked", "masked")] {
+    for like in ["keyless", "masked"] {
+        let role = format!("wide_{like}");
         let sql = format!(
             "CREATE ROLE {role} LOGIN IN ROLE {like}; ALTER ROLE {role} SET max_parallel_workers_per_gather = 2"
         );
