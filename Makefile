@@ -191,6 +191,9 @@ bench: setup server-install-release ## compare with pgcrypto, pgaudit, views by 
 	@[ $(KIND) = 15 ] || { echo "pgaudit is Debian's, for 15" >&2; exit 1; }
 	$(COMPARE)
 
+profile: setup server-install-release ## where the time goes, by function: lists in target/profile (SCALE=200000)
+	AIRLOCK_BENCH_PROFILE=1 $(COMPARE)
+
 .PHONY: drivers test-drivers
 drivers: setup ## what test-drivers runs, into PREFIX (Node, a JDK and JDBC come from Debian's packages)
 	tools/drivers.sh $(PREFIX)/drivers $(DRIVERS)
