@@ -179,12 +179,13 @@ CLIENTS ?= 16
 test-crash: setup server-install server-install-no-flush ## kill -9 and power cuts while sub-processors read, for a night (ROUNDS=200 CLIENTS=16)
 	AIRLOCK_CRASH_ROUNDS=$(or $(ROUNDS),200) AIRLOCK_CRASH_CLIENTS=$(CLIENTS) $(SERVER_TESTS) --nocapture crash:: power::
 
-# some of the themes (scan lookup …); rows of the larger tables; seconds of one run of pgbench
+# some of the themes (scan lookup …); rows of the larger tables; records of the larger log; seconds of one run of pgbench
 BENCH ?=
 SCALE ?=
+RECORDS ?=
 BENCH_SECONDS ?=
 COMPARE = AIRLOCK_PG_BIN_RELEASE=$(PREFIX)/$(KIND)/release/$(BIN) AIRLOCK_BENCH="$(BENCH)" AIRLOCK_BENCH_ROUNDS=$(ROUNDS) \
-  AIRLOCK_BENCH_SCALE=$(SCALE) AIRLOCK_BENCH_SECONDS=$(BENCH_SECONDS) cargo bench --no-default-features --bench compare
+  AIRLOCK_BENCH_SCALE=$(SCALE) AIRLOCK_BENCH_RECORDS=$(RECORDS) AIRLOCK_BENCH_SECONDS=$(BENCH_SECONDS) cargo bench --no-default-features --bench compare
 
 .PHONY: bench profile
 bench: setup server-install-release ## compare with pgcrypto, pgaudit, views by hand; writes benches/RESULTS.md (BENCH='scan lookup' ROUNDS=7 SCALE=1000000)

@@ -55,7 +55,8 @@ fn main() {
     assert!(wanted.iter().all(|w| known.contains(w)), "BENCH={}: there are {}", wanted.join(" "), known.join(" "));
 
     let (rounds, rows) = (number("AIRLOCK_BENCH_ROUNDS", 7), number("AIRLOCK_BENCH_SCALE", 1_000_000));
-    let bench = Bench::new(installation(), rounds as usize, rows, number("AIRLOCK_BENCH_SECONDS", 2));
+    let records = number("AIRLOCK_BENCH_RECORDS", rows / 5);
+    let bench = Bench::new(installation(), rounds as usize, rows, records, number("AIRLOCK_BENCH_SECONDS", 2));
     if std::env::var_os("AIRLOCK_BENCH_PROFILE").is_some() {
         profile::all(&bench);
         drop(bench);

@@ -198,6 +198,13 @@ pub fn settled(cluster: &Cluster) {
     }
 }
 
+/// Keeps the log's worker out of its table until the session is dropped. Readers do not notice.
+pub fn held(cluster: &Cluster) -> Conn {
+    let mut gate = cluster.connect("postgres");
+    gate.query("BEGIN; LOCK TABLE airlock_catalog.read_record IN SHARE MODE").ok();
+    gate
+}
+
 /// A session with settings of its own.
 pub fn session(cluster: &Cluster, user: &str, settings: &str) -> Conn {
     let mut conn = cluster.connect(user);

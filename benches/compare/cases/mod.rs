@@ -24,6 +24,8 @@ pub struct Bench {
     pub rounds: usize,
     /// Rows of the larger tables.
     pub rows: u64,
+    /// Records of the larger log.
+    pub records: u64,
     /// Seconds of one run of pgbench.
     pub seconds: u64,
     shared: OnceCell<Cluster>,
@@ -31,8 +33,8 @@ pub struct Bench {
 
 impl Bench {
     /// Nothing is started yet.
-    pub fn new(postgres: Postgres, rounds: usize, rows: u64, seconds: u64) -> Bench {
-        Bench { postgres, rounds, rows, seconds, shared: OnceCell::new() }
+    pub fn new(postgres: Postgres, rounds: usize, rows: u64, records: u64, seconds: u64) -> Bench {
+        Bench { postgres, rounds, rows, records, seconds, shared: OnceCell::new() }
     }
 
     /// A new server.
