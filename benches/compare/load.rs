@@ -27,6 +27,18 @@ pub fn with_workers(cluster: &Cluster, conn: &mut Conn, sql: &str) -> (f64, usiz
     (start.elapsed().as_secs_f64() * 1e3, workers)
 }
 
+/// Milliseconds of a processor that a session's process takes for some work: whoever else wants the machine counts less.
+pub fn processor_time(conn: &mut Conn, mut work: impl FnMut(&mut Conn)) -> f64 {
+    let path = format!("/proc/{}/schedstat", conn.pid);
+    let nanoseconds = || -> f64 {
+        let text = fs::read_to_string(&path).expect("the kernel's schedstat");
+        text.split(' ').next().and_then(|n| n.parse().ok()).expect("a number")
+    };
+    let before = nanoseconds();
+    work(conn);
+    (nanoseconds() - before) / 1e6
+}
+
 /// Runs statements of the superuser by psql, which waits however long they take.
 #[track_caller]
 pub fn script(cluster: &Cluster, user: &str, sql: &str) {

@@ -2,8 +2,9 @@
 
 use super::Bench;
 use crate::cluster::{Cluster, DATABASE};
-use crate::load::Pgbench;
+use crate::load::{processor_time, Pgbench};
 use crate::process::run as finish;
+use crate::protocol::Conn;
 use crate::report::{Line, Target};
 use crate::rounds::interleaved;
 use crate::world::{Kind, Place};
@@ -29,5 +30,38 @@ pub fn run(bench: &Bench) -> Vec<Line> {
         let what = format!("other sessions, pgbench -S -M {protocol}, with the library / without");
         lines.push(Line::pair(what, "tps", &o, &t, Target::AtLeast(0.99)));
     }
+    for protocol in ["prepared", "simple"] {
+        let (mut here, mut there) = (session(&with), session(&without));
+        let [o, t] = interleaved(
+            bench.rounds * MORE,
+            [&mut || processor_time(&mut here, |conn| selects(conn, protocol)), &mut || {
+                processor_time(&mut there, |conn| selects(conn, protocol))
+            }],
+        );
+        let what = format!("the same, processor time of the session for {SELECTS} selects, {protocol}");
+        lines.push(Line::pair(what, "ms", &o, &t, Target::AtMost(1.01)));
+    }
     lines
+}
+
+/// In one turn of a session.
+const SELECTS: u64 = 10_000;
+
+fn session(cluster: &Cluster) -> Conn {
+    let mut conn = cluster.connect("postgres");
+    conn.parse("one", "SELECT abalance FROM pgbench_accounts WHERE aid = $1");
+    conn.sync().ok();
+    conn
+}
+
+fn selects(conn: &mut Conn, protocol: &str) {
+    for n in 1..=SELECTS {
+        let aid = (n * 7).to_string();
+        if protocol == "simple" {
+            conn.query(&format!("SELECT abalance FROM pgbench_accounts WHERE aid = {aid}")).ok();
+        } else {
+            conn.bind("", "one", &[Some(&aid)]).execute("", 0);
+            conn.sync().ok();
+        }
+    }
 }
