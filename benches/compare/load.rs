@@ -28,7 +28,7 @@ pub fn with_workers(cluster: &Cluster, conn: &mut Conn, sql: &str) -> (f64, usiz
 }
 
 /// Milliseconds of a processor that a session's process takes for some work: whoever else wants the machine counts less.
-pub fn processor_time(conn: &mut Conn, mut work: impl FnMut(&mut Conn)) -> f64 {
+fn processor_time(conn: &mut Conn, work: impl FnOnce(&mut Conn)) -> f64 {
     let path = format!("/proc/{}/schedstat", conn.pid);
     let nanoseconds = || -> f64 {
         let text = fs::read_to_string(&path).expect("the kernel's schedstat");
@@ -37,6 +37,31 @@ pub fn processor_time(conn: &mut Conn, mut work: impl FnMut(&mut Conn)) -> f64 {
     let before = nanoseconds();
     work(conn);
     (nanoseconds() - before) / 1e6
+}
+
+/// Look-ups of one session in a turn.
+pub const LOOKUPS: u64 = 10_000;
+
+/// Milliseconds of a processor that a session's process takes for that many look-ups: `sql` with a key as `$1`, from 1 to
+/// `keys`. The client's wake-ups, which a virtual machine makes dear, are not in it.
+pub fn lookups(conn: &mut Conn, protocol: &str, sql: &str, keys: u64) -> f64 {
+    let prepared = protocol == "prepared";
+    if prepared {
+        conn.parse("", sql);
+        conn.sync().ok();
+    }
+    processor_time(conn, |conn| {
+        for n in 0..LOOKUPS {
+            // far from each other, as keys at random are
+            let key = (n * 7_919 % keys + 1).to_string();
+            if prepared {
+                conn.bind("", "", &[Some(&key)]).execute("", 0);
+                conn.sync().ok();
+            } else {
+                conn.query(&sql.replace("$1", &key)).ok();
+            }
+        }
+    })
 }
 
 /// Runs statements of the superuser by psql, which waits however long they take.

@@ -1,7 +1,7 @@
 //! One row by its primary key, through a scope and through a plain view. The log is in memory: its flush is free.
 
 use super::Bench;
-use crate::load::Pgbench;
+use crate::load::{lookups, Pgbench, LOOKUPS};
 use crate::report::{Line, Target};
 use crate::rounds::interleaved;
 use crate::world::{held, settled};
@@ -16,6 +16,7 @@ pub fn run(bench: &Bench) -> Vec<Line> {
     for protocol in ["prepared", "simple"] {
         lines.push(one(bench, protocol, false));
         lines.push(one(bench, protocol, true));
+        lines.push(processor(bench, protocol));
     }
     lines
 }
@@ -42,4 +43,24 @@ fn one(bench: &Bench, protocol: &str, worker_held: bool) -> Line {
         false => Line::pair(format!("lookup by key, {protocol}"), "tps", &o, &t, Target::AtLeast(0.85)),
         true => Line::pair(format!("the same without the log's worker, {protocol}"), "tps", &o, &t, Target::Open),
     }
+}
+
+fn processor(bench: &Bench, protocol: &str) -> Line {
+    let cluster = bench.shared();
+    let (mut scope, mut view) = (cluster.connect("keyless"), cluster.connect("plain"));
+    let sql = |from: &str| format!("SELECT name, email, amount FROM {from} WHERE id = $1");
+    let (ours, theirs) = (sql("keyless.person"), sql("plain.keyless"));
+    let [o, t] = interleaved(
+        bench.rounds,
+        [
+            &mut || {
+                let time = lookups(&mut scope, protocol, &ours, bench.rows);
+                settled(cluster);
+                time
+            },
+            &mut || lookups(&mut view, protocol, &theirs, bench.rows),
+        ],
+    );
+    let what = format!("the same, processor time of the session for {LOOKUPS} look-ups, {protocol}");
+    Line::pair(what, "ms", &o, &t, Target::Open)
 }

@@ -2,9 +2,8 @@
 
 use super::Bench;
 use crate::cluster::{Cluster, DATABASE};
-use crate::load::{processor_time, Pgbench};
+use crate::load::{lookups, Pgbench, LOOKUPS};
 use crate::process::run as finish;
-use crate::protocol::Conn;
 use crate::report::{Line, Target};
 use crate::rounds::interleaved;
 use crate::world::{Kind, Place};
@@ -31,37 +30,14 @@ pub fn run(bench: &Bench) -> Vec<Line> {
         lines.push(Line::pair(what, "tps", &o, &t, Target::AtLeast(0.99)));
     }
     for protocol in ["prepared", "simple"] {
-        let (mut here, mut there) = (session(&with), session(&without));
+        let (mut here, mut there) = (with.connect("postgres"), without.connect("postgres"));
+        let sql = "SELECT abalance FROM pgbench_accounts WHERE aid = $1";
         let [o, t] = interleaved(
             bench.rounds * MORE,
-            [&mut || processor_time(&mut here, |conn| selects(conn, protocol)), &mut || {
-                processor_time(&mut there, |conn| selects(conn, protocol))
-            }],
+            [&mut || lookups(&mut here, protocol, sql, 100_000), &mut || lookups(&mut there, protocol, sql, 100_000)],
         );
-        let what = format!("the same, processor time of the session for {SELECTS} selects, {protocol}");
+        let what = format!("the same, processor time of the session for {LOOKUPS} selects, {protocol}");
         lines.push(Line::pair(what, "ms", &o, &t, Target::AtMost(1.01)));
     }
     lines
-}
-
-/// In one turn of a session.
-const SELECTS: u64 = 10_000;
-
-fn session(cluster: &Cluster) -> Conn {
-    let mut conn = cluster.connect("postgres");
-    conn.parse("one", "SELECT abalance FROM pgbench_accounts WHERE aid = $1");
-    conn.sync().ok();
-    conn
-}
-
-fn selects(conn: &mut Conn, protocol: &str) {
-    for n in 1..=SELECTS {
-        let aid = (n * 7).to_string();
-        if protocol == "simple" {
-            conn.query(&format!("SELECT abalance FROM pgbench_accounts WHERE aid = {aid}")).ok();
-        } else {
-            conn.bind("", "one", &[Some(&aid)]).execute("", 0);
-            conn.sync().ok();
-        }
-    }
 }
