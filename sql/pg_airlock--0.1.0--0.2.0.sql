@@ -125,12 +125,17 @@ CREATE FUNCTION airlock.decrypt(airlock.encrypted_eq, anyelement, VARIADIC "any"
 CREATE FUNCTION airlock.bind_row() RETURNS trigger
   VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_bind_row';
 CREATE FUNCTION airlock.disclose(rule integer, value "any", result anyelement, VARIADIC bound "any") RETURNS anyelement
-  STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose';
+  STABLE CALLED ON NULL INPUT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose';
+-- of a scope without data subject: parallel workers may scan its rows, for nobody has to note whose they are
+CREATE FUNCTION airlock.gate_parallel(scope integer) RETURNS boolean
+  STABLE CALLED ON NULL INPUT PARALLEL SAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_gate_parallel';
+ALTER FUNCTION airlock.disclose(integer, "any") PARALLEL SAFE;
+ALTER FUNCTION airlock.disclose(integer, "any", anyelement) PARALLEL SAFE;
 -- an encrypted column that a row filter or a condition names
 CREATE FUNCTION airlock.disclose_filter(value "any", scope integer, result anyelement) RETURNS anyelement
-  STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose_filter';
+  STABLE CALLED ON NULL INPUT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose_filter';
 CREATE FUNCTION airlock.disclose_filter(value "any", scope integer, result anyelement, VARIADIC bound "any") RETURNS anyelement
-  STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose_filter';
+  STABLE CALLED ON NULL INPUT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose_filter';
 
 -- the log by days: its table becomes the first partition of another, with what newer records say
 ALTER TABLE airlock_catalog.read_record RENAME TO read_record_first;
@@ -745,7 +750,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA airlock, airlock_catalog FROM PUBLIC;
 ALTER SCHEMA airlock_scope OWNER TO airlock_view_owner;
 
 GRANT USAGE ON SCHEMA airlock TO airlock_admin, airlock_auditor;
-GRANT EXECUTE ON FUNCTION airlock.gate(integer), airlock.disclose(integer, "any"), airlock.disclose(integer, "any", anyelement),
+GRANT EXECUTE ON FUNCTION airlock.gate(integer), airlock.gate_parallel(integer), airlock.disclose(integer, "any"), airlock.disclose(integer, "any", anyelement),
   airlock.disclose(integer, "any", anyelement, VARIADIC "any") TO PUBLIC;
 DO $grants$
 DECLARE

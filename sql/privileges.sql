@@ -6,7 +6,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA airlock, airlock_catalog FROM PUBLIC;
 ALTER SCHEMA airlock_scope OWNER TO airlock_view_owner;
 
 GRANT USAGE ON SCHEMA airlock TO airlock_admin, airlock_auditor;
-GRANT EXECUTE ON FUNCTION airlock.gate(integer), airlock.disclose(integer, "any"), airlock.disclose(integer, "any", anyelement),
+GRANT EXECUTE ON FUNCTION airlock.gate(integer), airlock.gate_parallel(integer), airlock.disclose(integer, "any"), airlock.disclose(integer, "any", anyelement),
   airlock.disclose(integer, "any", anyelement, VARIADIC "any") TO PUBLIC;
 DO $grants$
 DECLARE

@@ -6,6 +6,7 @@
 //! | heartbeat, opened, settled, as_of | the materialiser | every turn of its loop; `settled` after the commit that moved the cursor |
 //! | slot_ok, database | the materialiser | every turn |
 //! | armed | each backend its own word | before it checks the contract of a read; 0 at the end of the transaction |
+//! | leading | each backend its own words | while a read of it runs that may have parallel workers |
 //! | keys_locked | whoever calls `airlock.lock()` or `unlock()` | at once; false after a restart |
 //! | outcome | any sub-processor's backend | after it inserted an outcome record, not yet flushed |
 //! | shares | any sub-processor's backend, the materialiser | each record that is written, each that is settled; rows as they leave; a session's first read of a day |
@@ -18,7 +19,7 @@ use crate::pure::subprocessor::add_today;
 use pgrx::prelude::*;
 use pgrx::{pg_shmem_init, pg_sys, PGRXSharedMemory, PgAtomic};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64, Ordering::SeqCst};
 
 /// How many backends can be armed at once: one place for each backend id; a backend beyond does not read scoped views.
 pub const PLACES: usize = 4096;
@@ -29,6 +30,18 @@ struct Armed([AtomicU64; PLACES]);
 impl Default for Armed {
     fn default() -> Self {
         Armed(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+/// Most scopes that parallel workers can be told of.
+const LED: usize = 16;
+
+/// Per backend: the scopes that its workers may read.
+struct Leading([[AtomicI32; LED]; PLACES]);
+
+impl Default for Leading {
+    fn default() -> Self {
+        Leading(std::array::from_fn(|_| std::array::from_fn(|_| AtomicI32::new(0))))
     }
 }
 
@@ -81,6 +94,7 @@ pub struct Shared {
     counted: AtomicBool,
     turns: Turns,
     armed: Armed,
+    leading: Leading,
 }
 
 // SAFETY: atomics only, no pointers.
@@ -195,6 +209,23 @@ pub fn unpublish(backend: i32) {
     if let Some(place) = usize::try_from(backend).ok().and_then(|b| SHARED.get().armed.0.get(b)) {
         place.store(0, SeqCst);
     }
+}
+
+/// Tells this backend's workers which scopes they may read, none of them 0; false when there is no place for so many.
+pub fn lead(backend: i32, scopes: &[i32]) -> bool {
+    let place = usize::try_from(backend).ok().and_then(|b| SHARED.get().leading.0.get(b));
+    let Some(place) = place.filter(|_| scopes.len() <= LED) else { return false };
+    for (i, word) in place.iter().enumerate() {
+        word.store(scopes.get(i).copied().unwrap_or(0), SeqCst);
+    }
+    true
+}
+
+/// Whether the workers of the backend with this process id, which reads for a sub-processor, may read a scope.
+pub fn leads(leader: i32, scope: i32) -> bool {
+    let armed = &SHARED.get().armed.0;
+    let place = armed.iter().position(|word| (word.load(SeqCst) >> 32) as i32 == leader);
+    place.is_some_and(|place| SHARED.get().leading.0[place].iter().any(|word| word.load(SeqCst) == scope && scope != 0))
 }
 
 /// Process ids of the backends that read for a sub-processor right now, whoever logged in.

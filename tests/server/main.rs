@@ -52,6 +52,7 @@ mod nonces;
 mod online;
 mod overlap;
 mod page;
+mod parallel;
 mod power;
 mod reader;
 mod readme;

@@ -94,7 +94,7 @@ fn drift(report: &mut Report) -> Result<()> {
                  CASE WHEN v.oid IS NULL OR i.oid IS NULL OR v.relkind <> 'v' OR i.relkind <> 'v' THEN 'a view of the scope is missing' \
                       WHEN v.relowner <> o.oid OR i.relowner <> o.oid OR o.oid IS NULL THEN 'a view of the scope belongs to another role than airlock_view_owner' \
                       WHEN NOT coalesce('security_barrier=true' = ANY (v.reloptions), false) OR NOT coalesce('security_barrier=true' = ANY (i.reloptions), false) THEN 'a view of the scope has lost its security_barrier' \
-                      WHEN pg_catalog.strpos(pg_catalog.pg_get_viewdef(i.oid), 'airlock.gate(' || c.id || ')') = 0 THEN 'the inner view does not ask the gate' END \
+                      WHEN pg_catalog.strpos(pg_catalog.replace(pg_catalog.pg_get_viewdef(i.oid), 'airlock.gate_parallel(', 'airlock.gate('), 'airlock.gate(' || c.id || ')') = 0 THEN 'the inner view does not ask the gate' END \
                FROM airlock_catalog.scope c JOIN airlock_catalog.subprocessor s ON s.id = c.subprocessor \
                LEFT JOIN pg_catalog.pg_class v ON v.oid = c.view::pg_catalog.oid LEFT JOIN pg_catalog.pg_class i ON i.oid = c.inner_view::pg_catalog.oid \
                LEFT JOIN pg_catalog.pg_roles o ON o.rolname = 'airlock_view_owner' WHERE c.dropped_at IS NULL ORDER BY c.id";

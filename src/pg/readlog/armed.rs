@@ -10,10 +10,12 @@
 
 mod contract;
 mod explained;
+mod leading;
 mod reads;
 mod settle;
 
 pub use explained::explain;
+pub use leading::lead;
 pub use reads::{next_number, persons_of};
 pub use settle::{at_exit, before_commit, settle};
 
@@ -111,6 +113,7 @@ pub fn enter(frame: Frame) {
 /// Notes that the innermost frame ended, by whatever way.
 pub fn leave() {
     STATE.with(|s| s.borrow_mut().frames.pop());
+    leading::ended(depth());
 }
 
 /// What is innermost.
@@ -126,6 +129,7 @@ pub fn depth() -> usize {
 /// Cuts the frames back to `depth`.
 pub fn cut(depth: usize) {
     STATE.with(|s| s.borrow_mut().frames.truncate(depth));
+    leading::ended(depth);
 }
 
 // ------------------------------------------------------------------------------------------------ arming
@@ -293,6 +297,7 @@ pub fn covers(scope: i32) -> bool {
     STATE.with(|s| {
         let state = s.borrow();
         match state.frames.last() {
+            Some(Frame::Executor(_)) if sys::parallel::is_worker() => leading::covers(scope),
             Some(Frame::Executor(run)) => state
                 .reads
                 .iter()
@@ -300,6 +305,12 @@ pub fn covers(scope: i32) -> bool {
             _ => false,
         }
     })
+}
+
+/// The scopes that a run is armed for, as [`covers`] sees it while it is innermost.
+fn covers_of(run: Run) -> Vec<i32> {
+    let open = |r: &&Read| r.has(run) && (!r.at_the_wire || wire::in_place());
+    STATE.with(|s| s.borrow().reads.iter().filter(open).flat_map(|r| r.scopes.clone()).collect())
 }
 
 /// Why the gate stays shut: said when [`covers`] is false.

@@ -326,6 +326,7 @@ unsafe fn run_query(desc: *mut pg_sys::QueryDesc, call: compat::Run) {
             }
             // a statement that reads nothing may call a function that does
             armed::runs(desc as usize, wire::active_portal());
+            armed::lead(desc as usize, &mut (*(*desc).plannedstmt).parallelModeNeeded);
             hush::wanted(desc as usize)
         });
         let depth = armed::depth();

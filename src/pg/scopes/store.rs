@@ -207,6 +207,8 @@ fn rendered(view: &ViewPlan, wanted: &Wanted, planned: &Planned, ids: (i32, &[i3
 /// columns.
 fn opening(view: &ViewPlan, relation: pg_sys::Oid, planned: &Planned, id: i32) -> Result<ViewPlan> {
     let mut view = view.clone();
+    // 0.1.0 has one gate
+    view.parallel &= !before_0_2();
     if !planned.filtering.opens.is_empty() {
         let conditions = view.columns.iter_mut().filter_map(|column| column.condition.as_mut()).map(|c| &mut c.text);
         for text in conditions.chain(&mut view.row_filter) {

@@ -14,6 +14,7 @@ pub mod json;
 pub mod labels;
 pub mod latch;
 mod opened;
+pub mod parallel;
 mod quiet;
 pub mod raw;
 pub mod reads;

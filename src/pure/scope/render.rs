@@ -71,7 +71,8 @@ pub fn render(plan: &ViewPlan, ids: &Ids<'_>, role: &str) -> Result<Rendered> {
     let select = if read.is_empty() { "SELECT".to_string() } else { format!("SELECT {read}") };
     let base = qualified(&plan.schema, &plan.table);
     let filter = plan.row_filter.as_ref().map_or(String::new(), |filter| format!(" AND ({filter})"));
-    let gate = format!("airlock.gate({}){filter}", ids.scope_id);
+    let gate = if plan.parallel { "gate_parallel" } else { "gate" };
+    let gate = format!("airlock.{gate}({}){filter}", ids.scope_id);
 
     let mut shown = Vec::with_capacity(plan.columns.len());
     let mut rules = plan.columns.iter().zip(ids.rule_ids).peekable();
@@ -265,6 +266,7 @@ mod tests {
             view_name: "t".into(),
             columns,
             granted: vec!["c".into()],
+            parallel: false,
             subject_domains: Vec::new(),
             row_filter: None,
             notes: vec![],

@@ -69,6 +69,8 @@ pub struct ViewPlan {
     pub granted: Vec<String>,
     /// The row filter.
     pub row_filter: Option<String>,
+    /// Parallel workers may scan its rows: there is no subject, so nobody notes whose they are.
+    pub parallel: bool,
     /// What each subject column stands for, such as `public.customers.id`, in their order.
     pub subject_domains: Vec<String>,
     /// What the controller should know, a line each, for `preview_scope`.
@@ -186,6 +188,7 @@ pub fn resolve(r: &Request<'_>) -> Result<ViewPlan> {
         notes: notes(r, &columns),
         columns,
         row_filter: r.row_filter.map(String::from),
+        parallel: r.subject.is_empty(),
         subject_domains: joins::subject_domains(r.table, r.subject),
     })
 }

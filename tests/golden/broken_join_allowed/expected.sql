@@ -1,7 +1,7 @@
 CREATE VIEW "airlock_scope"."s3" WITH (security_barrier = true) AS
 SELECT "buyer"
   FROM "shop"."items"
- WHERE airlock.gate(3);
+ WHERE airlock.gate_parallel(3);
 CREATE VIEW "acme"."items" WITH (security_barrier = true) AS
 SELECT airlock.mask_bucket("buyer", '10'::numeric) AS "buyer",
        NULL::bigint AS "id"

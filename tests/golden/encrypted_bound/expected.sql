@@ -1,7 +1,7 @@
 CREATE VIEW "airlock_scope"."s3" WITH (security_barrier = true) AS
 SELECT "ssn", "born", "pay", "tenant", "free", "id", "odd ""name"""
   FROM "app"."vault"
- WHERE airlock.gate(3);
+ WHERE airlock.gate_parallel(3);
 CREATE VIEW "acme"."vault" WITH (security_barrier = true) AS
 SELECT airlock.disclose(11, "ssn", NULL::pg_catalog.text, "id") AS "ssn",
        airlock.disclose(12, "born", NULL::pg_catalog.date, "tenant", "id") AS "born",

@@ -1,7 +1,7 @@
 CREATE VIEW "airlock_scope"."s3" WITH (security_barrier = true) AS
 SELECT "sex"
   FROM "public"."passengers"
- WHERE airlock.gate(3) AND ((name = 'x'));
+ WHERE airlock.gate_parallel(3) AND ((name = 'x'));
 CREATE VIEW "acme"."passengers" WITH (security_barrier = true) AS
 SELECT "sex" AS "sex"
   FROM "airlock_scope"."s3";

@@ -1,7 +1,7 @@
 CREATE VIEW "airlock_scope"."s3" WITH (security_barrier = true) AS
 SELECT "t", "d", "tz", "i8", "n", "u"
   FROM "app"."vault"
- WHERE airlock.gate(3);
+ WHERE airlock.gate_parallel(3);
 CREATE VIEW "acme"."vault" WITH (security_barrier = true) AS
 SELECT airlock.disclose(11, "t") AS "t",
        airlock.disclose(12, "d") AS "d",

@@ -1,7 +1,7 @@
 CREATE VIEW "airlock_scope"."s3" WITH (security_barrier = true) AS
 SELECT "id", "buyer", "price"
   FROM "shop"."items"
- WHERE airlock.gate(3);
+ WHERE airlock.gate_parallel(3);
 CREATE VIEW "acme"."items" WITH (security_barrier = true) AS
 SELECT "id" AS "id",
        airlock.disclose(12, "buyer") AS "buyer",

@@ -1,7 +1,7 @@
 CREATE VIEW "airlock_scope"."s3" WITH (security_barrier = true) AS
 SELECT
   FROM "public"."passengers"
- WHERE airlock.gate(3);
+ WHERE airlock.gate_parallel(3);
 CREATE VIEW "acme"."passengers" WITH (security_barrier = true) AS
 SELECT NULL::pg_catalog.text AS "sex",
        '1'::smallint AS "class"

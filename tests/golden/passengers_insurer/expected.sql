@@ -1,7 +1,7 @@
 CREATE VIEW "airlock_scope"."s3" WITH (security_barrier = true) AS
 SELECT "id", "name", "born", "fare", "deck", "embarked"
   FROM "public"."passengers"
- WHERE airlock.gate(3);
+ WHERE airlock.gate_parallel(3);
 CREATE VIEW "insurer"."passengers" WITH (security_barrier = true) AS
 SELECT "id" AS "id",
        airlock.disclose(12, "name") AS "name",

@@ -1,7 +1,7 @@
 CREATE VIEW "airlock_scope"."s3" WITH (security_barrier = true) AS
 SELECT "name"
   FROM "public"."passengers"
- WHERE airlock.gate(3);
+ WHERE airlock.gate_parallel(3);
 CREATE VIEW "mailer"."people" WITH (security_barrier = true) AS
 SELECT airlock.disclose(11, "name") AS "name",
        '0'::numeric AS "fare"

@@ -1,7 +1,7 @@
 CREATE VIEW "airlock_scope"."s3" WITH (security_barrier = true) AS
 SELECT "v", "ci", "spot", "net", "tags", "n", "tz", "j"
   FROM "app"."everything"
- WHERE airlock.gate(3);
+ WHERE airlock.gate_parallel(3);
 CREATE VIEW "acme"."everything" WITH (security_barrier = true) AS
 SELECT "v" AS "v",
        "ci" AS "ci",

@@ -1,7 +1,7 @@
 CREATE VIEW "airlock_scope"."s3" WITH (security_barrier = true) AS
 SELECT "v", "ch", "ci", "dom", "ts", "tz", "d", "i2", "i4", "i8", "n", "f4", "f8", "j"
   FROM "app"."everything"
- WHERE airlock.gate(3);
+ WHERE airlock.gate_parallel(3);
 CREATE VIEW "acme"."everything" WITH (security_barrier = true) AS
 SELECT airlock.mask_email("v"::pg_catalog.text, 'first'::pg_catalog.text) AS "v",
        airlock.mask_phone("ch"::pg_catalog.text, false, 3) AS "ch",

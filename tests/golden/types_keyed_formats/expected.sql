@@ -1,7 +1,7 @@
 CREATE VIEW "airlock_scope"."s3" WITH (security_barrier = true) AS
 SELECT "v", "ch", "ci", "i2", "i4", "i8", "n", "u"
   FROM "app"."everything"
- WHERE airlock.gate(3);
+ WHERE airlock.gate_parallel(3);
 CREATE VIEW "acme"."everything" WITH (security_barrier = true) AS
 SELECT airlock.disclose(11, "v"::pg_catalog.text) AS "v",
        airlock.disclose(12, "ch"::pg_catalog.text) AS "ch",

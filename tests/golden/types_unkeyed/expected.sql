@@ -1,7 +1,7 @@
 CREATE VIEW "airlock_scope"."s3" WITH (security_barrier = true) AS
 SELECT "v", "ch", "ci", "dom", "ts", "tz", "d", "birth", "i2", "i4", "i8", "n", "f4", "f8"
   FROM "app"."everything"
- WHERE airlock.gate(3);
+ WHERE airlock.gate_parallel(3);
 CREATE VIEW "acme"."everything" WITH (security_barrier = true) AS
 SELECT airlock.mask_partial("v"::pg_catalog.text, 2, 2, '#'::pg_catalog.text, 6) AS "v",
        airlock.mask_redact("ch"::pg_catalog.text, '*'::pg_catalog.text, true, true) AS "ch",
