@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn by_name_and_types() {
         let disclose =
-            "STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose'";
+            "STABLE CALLED ON NULL INPUT PARALLEL SAFE COST 20 LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_disclose'";
         assert_eq!(of("disclose", &["int4", "any", "anyelement", "any"]), Some(disclose));
         assert_eq!(of("disclose", &["int4"]), None);
         assert!(of("mask_partial", &["text", "int4", "int4", "text", "int4"]).unwrap().starts_with("IMMUTABLE STRICT"));
