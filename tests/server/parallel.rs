@@ -142,6 +142,16 @@ fn what_workers_must_not_do_they_do_not() {
     };
     assert_ne!(seen(11), "0");
     scope(&cluster, "replace_scope", "");
+    // beside one whose rows nobody notes: whose were read of the other is exact all the same
+    let joined = "SELECT count(*) FROM acme.customers c JOIN (SELECT count(*) FROM acme.many) m ON c.id = 11";
+    cluster.connect_as("acme", "beside").query(joined).ok();
+    let of = "SELECT count(*) FILTER (WHERE certainty = 'exact') || ' ' || count(*) FROM airlock.who_saw('public.customers', '";
+    let saw = |id: u32| {
+        cluster
+            .admin(&format!("{of}{id}') w JOIN airlock.access_log a USING (id) WHERE a.application_name = 'beside'"))
+            .value()
+    };
+    assert_eq!((saw(11).as_str(), saw(12).as_str()), ("1 1", "0 0"));
     // by hand, in a worker: of no armed statement, and of one that is armed for another scope
     let number = cluster.admin("SELECT scope_no FROM airlock.scopes WHERE relation = 'public.many'::regclass").value();
     cluster.admin("GRANT USAGE ON SCHEMA airlock TO acme; GRANT SELECT ON public.many TO acme");

@@ -89,7 +89,7 @@ pub fn forget_all() {
 pub unsafe fn trace(desc: *mut pg_sys::QueryDesc, collector: &Collector) {
     let persons = collector.persons();
     let joined = persons.iter().any(|p| p.joined);
-    let mut walk = Walk { run: desc as usize, persons, opaque: false, joined, joins: 0 };
+    let mut walk = Walk { run: desc as usize, persons, opaque: false, joined, joins: 0, gathers: 0 };
     // SAFETY: the plan's state trees, just made; entries of es_subplanstates may be NULL.
     unsafe {
         walk.down((*desc).planstate, &mut None);
@@ -121,6 +121,8 @@ struct Walk {
     joined: bool,
     /// Joins above the node at hand.
     joins: usize,
+    /// Nodes above the one at hand whose rows come from parallel workers, which note nobody.
+    gathers: usize,
 }
 
 impl Walk {
@@ -165,9 +167,14 @@ impl Walk {
                 | T::T_BitmapHeapScanState
                 | T::T_TidScanState
                 | T::T_TidRangeScanState => self.scan(node, chain),
-                T::T_ForeignScanState | T::T_CustomScanState | T::T_GatherState | T::T_GatherMergeState => {
+                T::T_ForeignScanState | T::T_CustomScanState => {
                     self.opaque = true;
                     self.down((*node).lefttree, &mut None);
+                }
+                T::T_GatherState | T::T_GatherMergeState => {
+                    self.gathers += 1;
+                    self.down((*node).lefttree, &mut None);
+                    self.gathers -= 1;
                 }
                 _ => {
                     self.down((*node).lefttree, &mut None);
@@ -243,6 +250,8 @@ impl Walk {
                 if !is_of((*relation).rd_id, persons.relation) {
                     continue;
                 }
+                // the gate keeps workers away from scopes with a subject; a row filter may look into their tables
+                self.opaque |= self.gathers > 0;
                 let places = match (*node).type_ {
                     T::T_IndexOnlyScanState => {
                         let index = (*node.cast::<pg_sys::IndexOnlyScanState>()).ioss_RelationDesc;
