@@ -2,6 +2,7 @@
 //! generation moves. What the gate and `disclose` decide by, never the reader's snapshot.
 
 use crate::pg::shared;
+use crate::pg::sys::compat::Access;
 use crate::pg::sys::scan;
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::mask::Mask;
@@ -117,6 +118,11 @@ impl Registry {
         self.generation
     }
 
+    /// Whether a scoped view is among the relations that a statement asks for.
+    pub fn names_any(&self, accesses: &[Access]) -> bool {
+        accesses.iter().any(|access| self.scope_of_view(access.relid).is_some())
+    }
+
     /// The scope whose outer view this relation is.
     pub fn scope_of_view(&self, view: pg_sys::Oid) -> Option<&Rc<Scope>> {
         self.views.get(&view.to_u32()).and_then(|id| self.scopes.get(id))
@@ -187,8 +193,8 @@ fn load(generation: (u64, u64)) -> Result<Registry> {
         let fingerprint = row.text("fingerprint");
         let filter_relations = row.oids("filter_relations");
         let opens = row.numbers("filter_opens");
-        // not known of a scope that 0.1.0 made: so it may
-        let quotes = row.get("filter_quotes").unwrap_or(true);
+        // not known of a filter of 0.1.0: so it may
+        let quotes = row.get("filter_quotes").unwrap_or_else(|| row.text("row_filter").is_some());
         let flag = |column: &str| row.get(column).unwrap_or(false);
         let fence = Fence { fence: flag("fence"), allow_explain: flag("allow_explain") };
         let scope = Scope {

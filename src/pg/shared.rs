@@ -221,11 +221,17 @@ pub fn lead(backend: i32, scopes: &[i32]) -> bool {
     true
 }
 
-/// Whether the workers of the backend with this process id, which reads for a sub-processor, may read a scope.
-pub fn leads(leader: i32, scope: i32) -> bool {
-    let armed = &SHARED.get().armed.0;
-    let place = armed.iter().position(|word| (word.load(SeqCst) >> 32) as i32 == leader);
-    place.is_some_and(|place| SHARED.get().leading.0[place].iter().any(|word| word.load(SeqCst) == scope && scope != 0))
+/// The place of the words of the backend with this process id, which reads for a sub-processor.
+pub fn place_of_process(pid: i32) -> Option<usize> {
+    SHARED.get().armed.0.iter().position(|word| (word.load(SeqCst) >> 32) as i32 == pid)
+}
+
+/// The scopes that the workers of the backend at this place may read; none if it has another process id.
+pub fn led(place: usize, pid: i32) -> Vec<i32> {
+    let shared = SHARED.get();
+    let armed = shared.armed.0.get(place).is_some_and(|word| (word.load(SeqCst) >> 32) as i32 == pid);
+    let words = shared.leading.0.get(place).filter(|_| armed).into_iter().flatten();
+    words.map(|word| word.load(SeqCst)).filter(|scope| *scope != 0).collect()
 }
 
 /// Process ids of the backends that read for a sub-processor right now, whoever logged in.

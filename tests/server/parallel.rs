@@ -165,6 +165,39 @@ fn what_workers_must_not_do_they_do_not() {
         let answer = cluster.sql(who, &format!("SET parallel_leader_participation = off; SELECT count(*) FROM public.many WHERE airlock.gate_parallel({number})"));
         assert!(matches!(answer.code(), "AL005" | "AL007" | "42501"), "{who}: {answer:?}");
     }
+    // what a function reads in a worker has no record: it reads nothing there, and in the leader it is on record
+    cluster.admin(
+        "CREATE FUNCTION public.code_of(bigint) RETURNS text STABLE PARALLEL SAFE LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT code FROM acme.many WHERE id = $1); END';
+         CREATE FUNCTION public.city_of(bigint) RETURNS text STABLE PARALLEL SAFE LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT city FROM acme.customers WHERE id = $1); END';
+         CREATE FUNCTION public.codes() RETURNS bigint STABLE PARALLEL RESTRICTED LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT count(code) FROM acme.many); END'",
+    );
+    cluster.admin("ALTER ROLE acme SET parallel_leader_participation = off");
+    for sql in [
+        "SELECT count(public.code_of(id)) FROM acme.many",
+        "SELECT count(public.city_of(id)) FROM acme.many WHERE (SELECT count(*) FROM acme.customers) > 0",
+    ] {
+        let answer = cluster.sql("acme", sql);
+        assert_eq!((answer.code(), answer.received), ("AL005", 0), "{sql}: {answer:?}");
+        assert!(answer.error.is_some_and(|e| e.get('H').contains("PARALLEL RESTRICTED")));
+    }
+    cluster.admin("ALTER FUNCTION public.code_of(bigint) PARALLEL RESTRICTED");
+    cluster.connect_as("acme", "function").query("SELECT count(public.code_of(id)) FROM acme.many WHERE id < 40").ok();
+    let log = logged(&cluster, "function");
+    assert!(log[0].get("columns").contains("acme.many.code"), "{log:?}");
+    // one inside a statement that leads has no workers of its own, and its plan keeps its wish
+    let nested = "SELECT count(*), public.codes() FROM acme.many";
+    for _ in 0..3 {
+        assert_eq!(acme.query(nested).ok().rows[0], [Some(SHOWN.to_string()), Some(SHOWN.to_string())]);
+    }
+    let (_, by) = counted(&cluster, "acme", "SELECT count(*), max(ssn) FROM acme.many");
+    assert!(by > 1, "{by}");
+    // an error in a worker is said without the value, in the server's log as well
+    let named = "SELECT airlock.replace_scope('acme', 'public.many', '{\"id\": \"clear\"}', row_filter => 'id % 10 <> 0 OR make_date(id::int, 2, 30) IS NULL')";
+    cluster.admin(named);
+    let answer = cluster.sql("acme", "SELECT count(*) FROM acme.many");
+    assert_eq!(answer.code(), "22008", "{answer:?}");
+    assert!(!answer.everything().contains("-30") && !cluster.log().contains("out of range: "), "{answer:?}");
+    scope(&cluster, "replace_scope", "");
     // more scopes than workers can be told of: the statement runs by itself, and is answered
     let views: Vec<String> = (0..18)
         .map(|n| {

@@ -25,6 +25,13 @@ thread_local! {
     static STORES: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Whether a type is one of the two, or a domain over one.
+pub fn is_encrypted(oid: pg_sys::Oid) -> bool {
+    // SAFETY: a syscache look-up; a number that is no type's stays as it is.
+    let base = unsafe { pg_sys::getBaseType(oid) };
+    type_oids().is_some_and(|(a, b)| base == a || base == b)
+}
+
 /// The OIDs of `airlock.encrypted` and `airlock.encrypted_eq`, or `None` in a database without the extension.
 pub fn type_oids() -> Option<(pg_sys::Oid, pg_sys::Oid)> {
     // SAFETY: syscache look-ups inside a transaction.

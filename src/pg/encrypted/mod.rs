@@ -28,7 +28,7 @@ pub mod value;
 mod tests;
 
 use ddl::is_ours;
-pub use ddl::type_oids;
+pub use ddl::{is_encrypted, type_oids};
 pub use value::{datum_to_value, inet_datum, inet_of, plain_type_of, value_to_datum, value_to_text};
 
 use crate::pg::gucs::{encrypted_input, EncryptedInput};

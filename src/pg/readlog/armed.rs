@@ -15,7 +15,7 @@ mod reads;
 mod settle;
 
 pub use explained::explain;
-pub use leading::lead;
+pub use leading::{inside_worker, lead};
 pub use reads::{next_number, persons_of};
 pub use settle::{at_exit, before_commit, settle};
 
@@ -33,6 +33,7 @@ use crate::pure::wire::{Limits, Portal, Put, Wire, MOST_WAITING};
 use contract::{asked, Asked};
 use reads::{Ended, Read};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// Identity of an executor run: the address of its QueryDesc, never followed here.
@@ -250,11 +251,6 @@ pub fn contain(run: Run) {
     });
 }
 
-/// Whether a run passed containment when it started; one that did not was opened as somebody else.
-pub fn is_contained(run: Run) -> bool {
-    STATE.with(|s| s.borrow().contained.contains(&run))
-}
-
 /// The run ended; true when it was one of ours. In a session that has read nothing for a sub-processor since its
 /// transaction began, one comparison.
 pub fn forget(run: Run) -> bool {
@@ -282,9 +278,24 @@ pub fn forget_all() {
     });
 }
 
-/// Whether the run outlived the read that it belonged to: it has no record any more.
-pub fn is_orphan(run: Run) -> bool {
-    STATE.with(|s| s.borrow().orphans.contains(&run))
+/// Whether a run that is not armed may go on: it did not outlive the read that it belonged to, and passed containment when it
+/// started.
+pub fn may_go_on(run: Run) -> Result<()> {
+    let (orphan, contained) = STATE.with(|s| {
+        let state = s.borrow();
+        (state.orphans.contains(&run), state.contained.contains(&run))
+    });
+    if orphan {
+        let message = "the read that opened this cursor is over, and its record written";
+        return Err(
+            Error::new(Kind::LogUnavailable, message).hint("declare the cursor itself: DECLARE c CURSOR FOR SELECT …")
+        );
+    }
+    if !contained {
+        let message = "this cursor was opened before the session became a sub-processor's";
+        return Err(Error::new(Kind::OutsideScope, message).hint("close it, and open it anew"));
+    }
+    Ok(())
 }
 
 /// Whether the statement is armed, or one inside it was.
@@ -297,7 +308,8 @@ pub fn covers(scope: i32) -> bool {
     STATE.with(|s| {
         let state = s.borrow();
         match state.frames.last() {
-            Some(Frame::Executor(_)) if sys::parallel::is_worker() => leading::covers(scope),
+            // what runs inside a worker's part of the statement, in functions, is nobody's to record
+            Some(Frame::Executor(_)) if sys::parallel::is_worker() => state.frames.len() == 1 && leading::covers(scope),
             Some(Frame::Executor(run)) => state
                 .reads
                 .iter()
@@ -308,7 +320,7 @@ pub fn covers(scope: i32) -> bool {
 }
 
 /// The scopes that a run is armed for, as [`covers`] sees it while it is innermost.
-fn covers_of(run: Run) -> Vec<i32> {
+fn covers_of(run: Run) -> BTreeSet<i32> {
     let open = |r: &&Read| r.has(run) && (!r.at_the_wire || wire::in_place());
     STATE.with(|s| s.borrow().reads.iter().filter(open).flat_map(|r| r.scopes.clone()).collect())
 }
@@ -376,6 +388,9 @@ pub fn failed(run: Run, sqlstate: String) {
 
 /// The scopes that a run reads, itself or inside it.
 pub fn scopes_of(run: Run) -> Vec<i32> {
+    if sys::parallel::is_worker() {
+        return leading::scopes();
+    }
     STATE.with(|s| s.borrow().reads.iter().filter(|r| r.concerns(run)).flat_map(|r| r.scopes.clone()).collect())
 }
 

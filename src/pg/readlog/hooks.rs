@@ -254,10 +254,11 @@ unsafe fn start(desc: *mut pg_sys::QueryDesc, flags: c_int) -> Result<()> {
             return Err(Error::new(Kind::OutsideScope, "only SELECT is within the scope of a sub-processor"));
         }
         let explains = flags & pg_sys::EXEC_FLAG_EXPLAIN_ONLY as c_int != 0;
-        if pg_sys::ParallelWorkerNumber >= 0 {
+        if crate::pg::sys::scan::table_oid("scope").is_none() {
             return Ok(());
         }
-        if crate::pg::sys::scan::table_oid("scope").is_none() {
+        let scoped = || Ok(registry::current()?.names_any(&compat::accesses_of_plan(plan)));
+        if armed::inside_worker(scoped)? {
             return Ok(());
         }
         let registry = registry::current()?;
@@ -306,39 +307,34 @@ unsafe fn run_query(desc: *mut pg_sys::QueryDesc, call: compat::Run) {
         if !read && (identity::known_other() || !watched()) {
             return call.go(next, desc);
         }
+        // of a plan that may be kept
+        let parallel = (*(*desc).plannedstmt).parallelModeNeeded;
         let hushed = run(|| {
             if read {
                 // FETCH opens nothing that would take in what others committed
                 pg_sys::AcceptInvalidationMessages();
                 armed::before_run(desc as usize, subprocessor()?.as_deref())?;
-            } else if armed::is_orphan(desc as usize) {
-                return Err(Error::new(
-                    Kind::LogUnavailable,
-                    "the read that opened this cursor is over, and its record written",
-                )
-                .hint("declare the cursor itself: DECLARE c CURSOR FOR SELECT …"));
-            } else if !armed::is_contained(desc as usize) {
-                return Err(Error::new(
-                    Kind::OutsideScope,
-                    "this cursor was opened before the session became a sub-processor's",
-                )
-                .hint("close it, and open it anew"));
+            } else {
+                armed::may_go_on(desc as usize)?;
             }
             // a statement that reads nothing may call a function that does
             armed::runs(desc as usize, wire::active_portal());
+            let hushed = hush::wanted(desc as usize)?;
             armed::lead(desc as usize, &mut (*(*desc).plannedstmt).parallelModeNeeded);
-            hush::wanted(desc as usize)
+            Ok(hushed)
         });
         let depth = armed::depth();
         armed::enter(Frame::Executor(desc as usize));
         raw::with_cleanup(
             || call.go(next, desc),
             |code| {
+                (*(*desc).plannedstmt).parallelModeNeeded = parallel;
                 armed::add_rows(desc as usize, (*(*desc).estate).es_processed);
                 hush::failed(desc as usize, depth, (code, hushed));
             },
         );
         armed::leave();
+        (*(*desc).plannedstmt).parallelModeNeeded = parallel;
         armed::add_rows(desc as usize, (*(*desc).estate).es_processed);
     }
 }

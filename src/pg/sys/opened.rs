@@ -109,9 +109,8 @@ impl Opening {
 
 /// Whether an expression is of an encrypted type.
 unsafe fn is_sealed(node: *mut pg_sys::Node) -> bool {
-    // SAFETY: look-ups in caches.
-    let base = unsafe { pg_sys::getBaseType(pg_sys::exprType(node)) };
-    encrypted::type_oids().is_some_and(|(a, b)| base == a || base == b)
+    // SAFETY: an analysed expression.
+    encrypted::is_encrypted(unsafe { pg_sys::exprType(node) })
 }
 
 /// Another column of the row that `var` is of.
