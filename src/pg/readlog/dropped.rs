@@ -1,7 +1,8 @@
 //! Views that a plan does not name any more. Where a join is proved empty (`FROM v a, v b WHERE false`), PostgreSQL 15
-//! leaves what is beneath its sides out of the plan, permission checks included, if they had been planned by then. No row can come of it, and yet
-//! it is a read of the view: it is put on record, and held against contract and rights, as one that gives no row. From 16
-//! on a statement's permissions are kept apart from its plan, and nothing is found here.
+//! leaves what is beneath its sides out of the plan, permission checks included, if they had been planned by then. No row
+//! can come of it, and yet it is a read of the view: it is put on record, and held against contract and rights, as one
+//! that gives no row. From 16 on a statement's permissions are kept apart from its plan, but for those inside a subquery that
+//! was not pulled up (`(SELECT … FROM v OFFSET 0)`); these are not looked for here.
 #![allow(unsafe_code)] // ◆ range tables
 
 use crate::pg::encrypted::search;
