@@ -88,7 +88,7 @@ fn labels(cluster: &Cluster) -> Vec<Vec<String>> {
 fn a_function_that_was_relabelled_shuts_the_scopes_that_call_it() {
     let cluster = running();
     assert_eq!(labels(&cluster), Vec::<Vec<String>>::new());
-    for (function, of_globex) in [(GATE, true), (DISCLOSE, true), (PARTIAL, false)] {
+    for (function, of_globex) in [(GATE, false), (DISCLOSE, true), (PARTIAL, false)] {
         let volatility = if function == PARTIAL { ["STABLE", "VOLATILE"] } else { ["IMMUTABLE", "VOLATILE"] };
         let strict = if function == PARTIAL { "CALLED ON NULL INPUT" } else { "STRICT" };
         let changes = [
@@ -130,7 +130,7 @@ fn a_function_that_was_replaced_shuts_the_scopes_that_call_it() {
         // a function of the library that has these arguments too
         (format!("{partial} LANGUAGE c AS '$libdir/pg_airlock', 'airlock_mask_redact'"), false),
         (format!("{partial} SUPPORT pg_catalog.text_starts_with_support LANGUAGE c AS '$libdir/pg_airlock', 'airlock_mask_partial'"), false),
-        (format!("{gate} LANGUAGE sql AS 'SELECT true'"), true),
+        (format!("{gate} LANGUAGE sql AS 'SELECT true'"), false),
     ];
     for (change, of_globex) in changes {
         let mut readers = Readers::new(&cluster);
@@ -157,6 +157,25 @@ fn a_function_that_was_replaced_shuts_the_scopes_that_call_it() {
     readers.prepared.query("ROLLBACK").ok();
     cluster.admin("ALTER FUNCTION public.mask_partial(text, integer, integer, text, integer) SET SCHEMA airlock");
     readers.open("moved");
+}
+
+/// globex has no subject, so another gate, which acme's view does not ask.
+#[test]
+fn the_gate_of_scopes_without_a_subject_is_watched_as_the_other_is() {
+    let cluster = running();
+    let acme = || assert_eq!(cluster.sql("acme", READ).ok().received, VISIBLE);
+    for change in [
+        "ALTER FUNCTION airlock.gate_parallel(integer) LEAKPROOF",
+        "CREATE OR REPLACE FUNCTION airlock.gate_parallel(scope integer) RETURNS boolean STABLE CALLED ON NULL INPUT PARALLEL SAFE LANGUAGE sql AS 'SELECT true'",
+    ] {
+        let mut globex = cluster.connect("globex");
+        assert_eq!(globex.query(GLOBEX).ok().received, VISIBLE);
+        cluster.admin(change);
+        refused(&globex.query(GLOBEX), change);
+        acme();
+        cluster.admin(&labels(&cluster)[0][2]);
+        assert_eq!(globex.query(GLOBEX).ok().received, VISIBLE, "{change}");
+    }
 }
 
 /// What no view of the scope calls does not matter to it, nor does what is taken back.
