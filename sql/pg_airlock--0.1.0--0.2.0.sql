@@ -287,6 +287,10 @@ ALTER TABLE airlock_catalog.scope ADD COLUMN subject_domains text[] NOT NULL DEF
   ADD COLUMN allow_explain boolean NOT NULL DEFAULT false CHECK (fence OR NOT allow_explain),
   ADD COLUMN filter_opens integer[] NOT NULL DEFAULT '{}', ADD COLUMN filter_quotes boolean NOT NULL DEFAULT true;
 UPDATE airlock_catalog.scope SET filter_quotes = false WHERE row_filter IS NULL;
+CREATE FUNCTION airlock.judge_filters() RETURNS void
+  VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE LANGUAGE c AS 'MODULE_PATHNAME', 'airlock_judge_filters';
+SELECT airlock.judge_filters();
+DROP FUNCTION airlock.judge_filters();
 ALTER TABLE airlock_catalog.rule ADD COLUMN condition text, ADD COLUMN class text, ADD COLUMN class_default jsonb;
 ALTER TABLE airlock_catalog.key_version DROP CONSTRAINT key_version_use_check;
 ALTER TABLE airlock_catalog.key_version ADD CONSTRAINT key_version_use_check CHECK (use IN ('seal', 'match', 'mask', 'log', 'subject'));

@@ -118,6 +118,9 @@ fn the_library_serves_a_database_of_each_release_before_and_after_the_update() {
         assert_eq!(reads(&cluster), release.text("reads.txt"), "{} after the update", release.version);
         assert_eq!(fixture::verify(&mut cluster.connect("postgres")), (true, None, String::new()));
         write(&cluster, 1002);
+        // its filter is a plain column: errors are said as they are
+        let error = cluster.sql("acme", "SELECT 1 / (id - id) FROM acme.customers").error;
+        assert_eq!(error.map(|e| e.get('M').to_string()).as_deref(), Some("division by zero"));
 
         // 0.1.0's fingerprints of views can be compared, and made anew, on the major it was for
         let views = cluster.admin("SELECT severity FROM airlock.doctor() WHERE \"check\" = 'view'").first();

@@ -33,6 +33,12 @@ sql_function!(
     airlock_renew_fingerprints,
     |_args| { store::renew_fingerprints() }
 );
+sql_function!(
+    /// `airlock.judge_filters()`, declared by the upgrade script from 0.1.0 for its own time: row filters whose errors quote no
+    /// value are marked so.
+    airlock_judge_filters,
+    |_args| { store::judge_filters() }
+);
 
 sql_function!(
     /// `airlock.create_scope(subprocessor, relation, rules, row_filter, subject, purposes, view_name, fence, allow_explain)

@@ -181,6 +181,22 @@ pub fn renew_fingerprints() -> Result<()> {
     Ok(())
 }
 
+/// Says of 0.1.0's row filters whether their errors may quote a value; of one that is refused today, that they may.
+pub fn judge_filters() -> Result<()> {
+    let filters = sql::rows(
+        "SELECT c.id, c.relation::pg_catalog.oid, c.row_filter FROM airlock_catalog.scope c JOIN pg_catalog.pg_class r ON r.oid = c.relation::pg_catalog.oid
+          WHERE c.dropped_at IS NULL AND c.row_filter IS NOT NULL",
+        &[],
+        |row| Ok((row.need::<i32>(1)?, row.need::<pg_sys::Oid>(2)?, row.need::<String>(3)?)),
+    )?;
+    for (id, relation, text) in filters {
+        if sql::settled(|| filter::analyse(relation, &text, id)).is_ok_and(|filter| !filter.quotes) {
+            sql::run("UPDATE airlock_catalog.scope SET filter_quotes = false WHERE id = $1", &[arg(id)])?;
+        }
+    }
+    Ok(())
+}
+
 /// Does all that [`install`] does, under a view name nobody uses, so that a scope which exists keeps its view and its
 /// readers; gives the statements under the real name. The caller rolls it back.
 pub fn rehearse(wanted: &Wanted, planned: &Planned) -> Result<Rendered> {
