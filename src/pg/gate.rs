@@ -29,18 +29,8 @@ sql_function!(
     /// Errors: `AL005` without preloaded library or record, `AL007` outside a sub-processor's session. While the planner
     /// of a sub-processor's statement is innermost it answers true: an estimate is wanted, and no row can follow.
     airlock_gate,
-    |args| {
-        if !shared::preloaded() {
-            return Err(keys::root::not_preloaded());
-        }
-        let scope: i32 = args.need(0, "scope")?;
-        // its label keeps it out of workers, which would note nobody
-        let alone = !parallel::is_worker();
-        if armed::innermost() == Some(Frame::Planner) || alone && armed::covers(scope) {
-            return Ok(Sql(true));
-        }
-        Err(armed::refusal("a scoped view"))
-    }
+    // its label keeps it out of workers, which would note nobody
+    |args| gate(args, |_| Ok(false))
 );
 
 sql_function!(
@@ -49,21 +39,23 @@ sql_function!(
     ///
     /// Errors: as `gate`; `AL005` in a worker for a scope with a subject, whose rows it could not note.
     airlock_gate_parallel,
-    |args| {
-        if !shared::preloaded() {
-            return Err(keys::root::not_preloaded());
-        }
-        let scope: i32 = args.need(0, "scope")?;
-        if armed::innermost() == Some(Frame::Planner) {
-            return Ok(Sql(true));
-        }
-        let noted = !parallel::is_worker() || registry::current()?.scopes.get(&scope).is_some_and(|s| s.subject.is_none());
-        if noted && armed::covers(scope) {
-            return Ok(Sql(true));
-        }
-        Err(armed::refusal("a scoped view"))
-    }
+    |args| gate(args, |scope| Ok(registry::current()?.scopes.get(&scope).is_some_and(|s| s.subject.is_none())))
 );
+
+/// `in_worker`: whether a parallel worker may read the scope.
+fn gate(args: Args, in_worker: impl FnOnce(i32) -> Result<bool>) -> Result<Sql<bool>> {
+    if !shared::preloaded() {
+        return Err(keys::root::not_preloaded());
+    }
+    let scope: i32 = args.need(0, "scope")?;
+    if armed::innermost() == Some(Frame::Planner) {
+        return Ok(Sql(true));
+    }
+    if armed::covers(scope) && (!parallel::is_worker() || in_worker(scope)?) {
+        return Ok(Sql(true));
+    }
+    Err(armed::refusal("a scoped view"))
+}
 
 /// What a call site of `disclose` keeps between rows.
 struct Site {
