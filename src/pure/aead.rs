@@ -2,17 +2,24 @@
 //!
 //! - Plain AES-GCM with random nonces ends at 2^32 values per key (NIST SP 800-38D); this construction derives a key
 //!   per 96-bit half of the nonce and has no such limit in practice.
+//! - What it derives depends on the first half of a nonce alone, N1. Where many values have the same, [`Derived`] keeps it:
+//!   the same bytes come out, at the cost of AES-256-GCM.
 //! - Nonces are arguments: nothing here draws randomness, so nothing here can draw it wrongly after a fork.
 //! - XAES-256-GCM does not commit to its key; `keyring::commitment` does.
 
 use std::fmt;
 
 use aes_gcm::aead::{AeadInOut, KeyInit};
+use aes_gcm::Aes256Gcm;
+use cmac::{Cmac, Mac};
 use xaes_256_gcm::Xaes256Gcm;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Bytes of a nonce: N1 (12) ‖ N2 (12).
 pub const NONCE: usize = 24;
+
+/// Bytes of N1 and of N2.
+pub const HALF: usize = NONCE / 2;
 
 /// Bytes of an authentication tag.
 pub const TAG: usize = 16;
@@ -39,10 +46,79 @@ impl XaesKey {
     }
 }
 
+/// What seals and opens under a nonce.
+pub trait Cipher {
+    /// Encrypts in place and gives the tag; `None` where it cannot.
+    fn encrypt(&self, aad: &[u8], nonce: &[u8; NONCE], plain: &mut [u8]) -> Option<[u8; TAG]>;
+    /// Decrypts in place; `None` where the tag does not fit.
+    fn decrypt(&self, aad: &[u8], nonce: &[u8; NONCE], sealed: &mut [u8], tag: &[u8; TAG]) -> Option<()>;
+}
+
+impl Cipher for XaesKey {
+    fn encrypt(&self, aad: &[u8], nonce: &[u8; NONCE], plain: &mut [u8]) -> Option<[u8; TAG]> {
+        self.0.encrypt_inout_detached(nonce.into(), aad, plain.into()).ok().map(Into::into)
+    }
+
+    fn decrypt(&self, aad: &[u8], nonce: &[u8; NONCE], sealed: &mut [u8], tag: &[u8; TAG]) -> Option<()> {
+        self.0.decrypt_inout_detached(nonce.into(), aad, sealed.into(), tag.into()).ok()
+    }
+}
+
+/// Derives keys as XAES-256-GCM does, steps 3 to 5: AES-256-CMAC (NIST SP 800-38B) of a counter, a letter and N1. Without
+/// `Debug` and `Clone`; wiped on drop.
+pub struct Derivation(Cmac<aes::Aes256>);
+
+impl Derivation {
+    /// From the same 32 bytes as [`XaesKey::new`].
+    pub fn new(key: &[u8; 32]) -> Self {
+        Derivation(Cmac::new(key.into()))
+    }
+
+    /// The cipher for all nonces that begin with `n1`.
+    pub fn under(&self, n1: &[u8; HALF]) -> Derived {
+        let mut key = Zeroizing::new([0; 32]);
+        for (half, counter) in key.chunks_exact_mut(16).zip(1u8..) {
+            let mut mac = self.0.clone();
+            mac.update(&[0, counter, b'X', 0]);
+            mac.update(n1);
+            half.copy_from_slice(&mac.finalize().into_bytes());
+        }
+        Derived { n1: *n1, gcm: Aes256Gcm::new((&*key).into()) }
+    }
+}
+
+/// XAES-256-GCM for the nonces that begin with one N1. Without `Debug` and `Clone`; wiped on drop.
+pub struct Derived {
+    n1: [u8; HALF],
+    gcm: Aes256Gcm,
+}
+
+impl Derived {
+    /// The first half of its nonces.
+    pub fn n1(&self) -> &[u8; HALF] {
+        &self.n1
+    }
+
+    /// The second half of a nonce of its own; of any other nothing may be sealed or opened here.
+    fn n2<'n>(&self, nonce: &'n [u8; NONCE]) -> Option<&'n [u8; HALF]> {
+        nonce.split_first_chunk::<HALF>().filter(|(n1, _)| **n1 == self.n1).and_then(|(_, n2)| n2.try_into().ok())
+    }
+}
+
+impl Cipher for Derived {
+    fn encrypt(&self, aad: &[u8], nonce: &[u8; NONCE], plain: &mut [u8]) -> Option<[u8; TAG]> {
+        self.gcm.encrypt_inout_detached(self.n2(nonce)?.into(), aad, plain.into()).ok().map(Into::into)
+    }
+
+    fn decrypt(&self, aad: &[u8], nonce: &[u8; NONCE], sealed: &mut [u8], tag: &[u8; TAG]) -> Option<()> {
+        self.gcm.decrypt_inout_detached(self.n2(nonce)?.into(), aad, sealed.into(), tag.into()).ok()
+    }
+}
+
 /// Encrypts the whole of `buf` in place and appends the tag.
 ///
 /// Reserve [`TAG`] spare bytes beforehand: a growing vector leaves a copy of the plaintext behind.
-pub fn seal(key: &XaesKey, aad: &[u8], nonce: &[u8; NONCE], buf: &mut Vec<u8>) {
+pub fn seal(key: &dyn Cipher, aad: &[u8], nonce: &[u8; NONCE], buf: &mut Vec<u8>) {
     seal_from(key, aad, nonce, buf, 0);
 }
 
@@ -50,8 +126,8 @@ pub fn seal(key: &XaesKey, aad: &[u8], nonce: &[u8; NONCE], buf: &mut Vec<u8>) {
 ///
 /// The cipher refuses only inputs above 64 GiB, which no datum reaches (1 GiB). Should it ever, or should `start` lie
 /// outside, `buf` comes back wiped and empty: fail closed, an empty buffer opens nowhere.
-pub fn seal_from(key: &XaesKey, aad: &[u8], nonce: &[u8; NONCE], buf: &mut Vec<u8>, start: usize) {
-    let tag = buf.get_mut(start..).and_then(|plain| key.0.encrypt_inout_detached(nonce.into(), aad, plain.into()).ok());
+pub fn seal_from(key: &dyn Cipher, aad: &[u8], nonce: &[u8; NONCE], buf: &mut Vec<u8>, start: usize) {
+    let tag = buf.get_mut(start..).and_then(|plain| key.encrypt(aad, nonce, plain));
     match tag {
         Some(tag) => buf.extend_from_slice(&tag),
         None => wipe(buf),
@@ -63,14 +139,14 @@ pub fn seal_from(key: &XaesKey, aad: &[u8], nonce: &[u8; NONCE], buf: &mut Vec<u
 /// # Errors
 /// [`NotAuthentic`], and `buf` is then wiped and empty: no unauthenticated byte gets out.
 pub fn open(
-    key: &XaesKey,
+    key: &dyn Cipher,
     aad: &[u8],
     nonce: &[u8; NONCE],
     buf: &mut Vec<u8>,
 ) -> std::result::Result<(), NotAuthentic> {
     let opened = buf.split_last_chunk_mut::<TAG>().and_then(|(body, tag)| {
         let body_len = body.len();
-        key.0.decrypt_inout_detached(nonce.into(), aad, body.into(), (&*tag).into()).ok().map(|()| body_len)
+        key.decrypt(aad, nonce, body, tag).map(|()| body_len)
     });
     match opened {
         Some(len) => {
@@ -173,5 +249,41 @@ mod tests {
     fn key_schedule_is_wiped_on_drop() {
         fn wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
         wiped(&XaesKey::new(&[1; 32]).0);
+    }
+
+    fn derived(key: u8, n1: &[u8; HALF]) -> Derived {
+        Derivation::new(&[key; 32]).under(n1)
+    }
+
+    #[test]
+    fn what_is_kept_gives_the_same_bytes() {
+        let mut nonce = NONCE_A;
+        for n in 0..=255u8 {
+            (nonce[3], nonce[20]) = (n, n.wrapping_mul(7));
+            let kept = derived(1, nonce.first_chunk().unwrap());
+            let plain: Vec<u8> = (0..n).collect();
+            let (mut here, mut there) = (plain.clone(), plain.clone());
+            seal(&kept, b"aad", &nonce, &mut here);
+            seal(&XaesKey::new(&[1; 32]), b"aad", &nonce, &mut there);
+            assert_eq!(here, there);
+            assert_eq!(open(&kept, b"aad", &nonce, &mut there), Ok(()));
+            assert_eq!(open(&XaesKey::new(&[1; 32]), b"aad", &nonce, &mut here), Ok(()));
+            assert_eq!((&here, &there), (&plain, &plain));
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_for_its_own_nonces() {
+        let mut other = NONCE_A;
+        other[0] ^= 1;
+        let kept = derived(1, other.first_chunk().unwrap());
+        let mut buf = b"plain".to_vec();
+        seal(&kept, b"", &NONCE_A, &mut buf);
+        assert!(buf.is_empty());
+        let mut buf = sealed(b"plain", b"");
+        assert_eq!(open(&kept, b"", &NONCE_A, &mut buf), Err(NotAuthentic));
+        assert!(buf.is_empty());
+        let mut buf = sealed(b"plain", b"");
+        assert_eq!(open(&derived(2, NONCE_A.first_chunk().unwrap()), b"", &NONCE_A, &mut buf), Err(NotAuthentic));
     }
 }

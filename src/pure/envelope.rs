@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::pure::aead::{self, NONCE, TAG};
 use crate::pure::error::{Error, Kind, Result};
-use crate::pure::keyring::SealKey;
+use crate::pure::keyring::Seals;
 use crate::pure::plaintext::PlainType;
 use crate::pure::tag::{self, MatchTag};
 
@@ -58,7 +58,7 @@ const HINT: &str = "It was changed, cut, or moved from another column, row or da
 /// What a value is sealed for.
 pub struct Sealing<'a> {
     /// The key version's sealing key.
-    pub key: &'a SealKey,
+    pub key: &'a dyn Seals,
     /// The id by which a reader finds that version again.
     pub version_id: u32,
     /// The column's identity, which outlives renames, dumps and restores.
@@ -190,14 +190,19 @@ fn structure(bytes: &[u8]) -> Option<Header<'_>> {
 /// # Errors
 /// [`Kind::NotAuthentic`] as for [`parse`], and when a single bit, the column, the type or the key is another. A
 /// row-bound value does not open here either: its row is needed for that.
-pub fn open(bytes: &[u8], key: &SealKey, column_uuid: &[u8; 16], plain_type: PlainType) -> Result<Zeroizing<Vec<u8>>> {
+pub fn open(
+    bytes: &[u8],
+    key: &dyn Seals,
+    column_uuid: &[u8; 16],
+    plain_type: PlainType,
+) -> Result<Zeroizing<Vec<u8>>> {
     open_at(bytes, None, key, column_uuid, plain_type)
 }
 
 fn open_at(
     bytes: &[u8],
     row: Option<&Row>,
-    key: &SealKey,
+    key: &dyn Seals,
     column_uuid: &[u8; 16],
     plain_type: PlainType,
 ) -> Result<Zeroizing<Vec<u8>>> {
@@ -256,7 +261,7 @@ fn not_authentic(detail: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pure::keyring::Secret;
+    use crate::pure::keyring::{SealKey, Secret};
 
     const COLUMN: [u8; 16] = [3; 16];
     const NONCE_A: [u8; NONCE] = [9; NONCE];

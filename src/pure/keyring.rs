@@ -23,7 +23,9 @@ mod derived;
 mod spelled;
 
 pub(in crate::pure) use derived::{item_len, put_item};
-pub use derived::{CatalogKey, ChainKey, LogKey, MaskKey, MatchKey, PrivateKey, RuleKey, SealKey, SubjectKey};
+pub use derived::{
+    CatalogKey, ChainKey, LogKey, MaskKey, MatchKey, PrivateKey, RuleKey, SealKey, SealUnder, Seals, SubjectKey,
+};
 
 pub use spelled::Spelled;
 

@@ -3,12 +3,12 @@
 
 use super::value::{datum_to_value, parse, value_to_datum, value_to_text, Plain};
 use super::{
-    carried, carrier, check_form, column_of, key_of, number, open_in, open_value, place, refuse_subprocessor, seal,
+    carried, carrier, check_form, column_of, key_of, number, open_in, open_of, place, refuse_subprocessor, seal,
     taken_as_it_is, Form,
 };
 use crate::pg::gucs::{encrypted_input, EncryptedInput};
 use crate::pg::keys::ring::{self, Number};
-use crate::pg::sys::{varlena, varlena_bytes, Args, Raw};
+use crate::pg::sys::{roles, varlena, varlena_bytes, Args, Raw};
 use crate::pure::envelope::{is_carrier, parse as header};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::plaintext::{PlainType, Value};
@@ -140,6 +140,9 @@ fn to_encrypted(args: Args, form: Form) -> Result<Raw> {
         return Ok(Raw(varlena(&carrier(&Zeroizing::new(value_to_text(&value.0)))?)));
     }
     let bytes = match number(typmod)? {
+        Number::Column(column) if !json && value.0.plain_type() == column.key.plain_type => {
+            seal(&column, &value.0, form)?
+        }
         Number::Column(column) => seal(&column, &convert(&value, column.key.plain_type, json)?.0, form)?,
         Number::Key(key) => carrier(&Zeroizing::new(value_to_text(&convert(&value, key.plain_type, json)?.0)))?,
     };
@@ -177,9 +180,7 @@ pub(super) fn convert(value: &Plain, ty: PlainType, json: bool) -> Result<Plain>
 /// Opens argument 0 for the current role.
 fn decrypt(args: Args) -> Result<Plain> {
     refuse_subprocessor()?;
-    // SAFETY: reads backend-local variables.
-    let (restricted, role) = unsafe { (pg_sys::InSecurityRestrictedOperation(), pg_sys::GetUserId()) };
-    if restricted {
+    if roles::restricted() {
         return Err(Error::new(Kind::Privilege, "nothing is decrypted within a security-restricted operation")
             .detail(
                 "Index builds, ANALYZE and materialized views run in one: what they compute is stored in the clear.",
@@ -187,8 +188,8 @@ fn decrypt(args: Args) -> Result<Plain> {
             .hint("take airlock.decrypt out of the index, statistics object or materialized view"));
     }
     let typmod = *args.site(|| args.typmod_of(0));
-    let bytes = args.bytes(0).unwrap_or_default();
-    if is_carrier(&bytes) {
+    let bytes = args.in_place(0).unwrap_or_default();
+    if is_carrier(bytes) {
         return Err(Error::new(
             Kind::NotAuthentic,
             "a literal that was never assigned to a column cannot be decrypted",
@@ -196,6 +197,6 @@ fn decrypt(args: Args) -> Result<Plain> {
         .hint("decrypt the column itself; a literal is plaintext already"));
     }
     let column = column_of(typmod)?;
-    ring::may_decrypt(&column.key, role)?;
-    open_value(&bytes, typmod, args, 2..args.count()).map(Plain)
+    ring::may_decrypt(&column.key, roles::current())?;
+    open_of(&column, bytes, args, 2..args.count()).map(Plain)
 }

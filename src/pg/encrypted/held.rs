@@ -2,11 +2,12 @@
 #![allow(unsafe_code)] // ◆ arrays, slices of toasted values
 
 use super::{column_of, is_ours, type_oids};
-use crate::pg::keys::{entropy, ring};
+use crate::pg::keys::ring;
 use crate::pg::sys::array::elements;
 use crate::pg::sys::{varlena, varlena_bytes};
 use crate::pure::envelope::{self, Row};
 use crate::pure::error::{Error, Kind, Result};
+use crate::pure::keyring::Seals;
 use pgrx::pg_sys;
 
 /// How a column holds values of the encrypted types. The number is the typmod they were sealed for.
@@ -140,6 +141,9 @@ pub fn reseal(bytes: &[u8], typmod: i32, row: Option<&Row>) -> Result<Option<Vec
             .detail("The value is sealed under another key: it was moved from another column.")
             .hint("restore it from a backup, or set it to NULL"));
     }
-    let keys = (&*old.seal, &*new.seal);
-    envelope::reseal(bytes, keys, new.version_id, (&column.uuid, row), key.plain_type, &entropy::random()?).map(Some)
+    let (of, ty) = ((&column.uuid, row), key.plain_type);
+    let anew = |old: &dyn Seals| {
+        new.keys.seal(|key, nonce| envelope::reseal(bytes, (old, key), new.version_id, of, ty, nonce))
+    };
+    old.keys.open(envelope::parse(bytes)?.nonce(), anew)??.map(Some)
 }

@@ -6,7 +6,7 @@
 #![allow(unsafe_code)] // ◆ datums in both directions, settings of the datetime code
 
 use crate::pg::error::unpacked;
-use crate::pg::sys::{varlena, varlena_bytes};
+use crate::pg::sys::{varlena, varlena_bytes, varlena_in_place};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::plaintext::{PlainType, Value};
 use ipnet::IpNet;
@@ -77,8 +77,7 @@ fn input_of(ty: PlainType) -> u32 {
 /// The plaintext type of a SQL type, domains by what they stand on; `None` when it has none. varchar, char(n) and what
 /// is binary compatible with text (citext) count as text.
 pub fn plain_type_of(oid: pg_sys::Oid) -> Option<PlainType> {
-    // SAFETY: syscache look-ups.
-    let base = unsafe { pg_sys::getBaseType(oid) };
+    let base = base_of(oid);
     if let Some(ty) = PlainType::ALL.into_iter().find(|ty| oid_of(*ty) == base) {
         return Some(ty);
     }
@@ -191,8 +190,7 @@ pub fn to_utf8(bytes: &[u8]) -> Result<Cow<'_, str>> {
 /// UTF-8 as NUL-terminated text of the server's encoding.
 fn to_server(text: &str) -> Result<Zeroizing<Vec<u8>>> {
     let mut out = Zeroizing::new(Vec::with_capacity(text.len() + 1));
-    // SAFETY: reads a variable.
-    if text.is_ascii() || unsafe { pg_sys::GetDatabaseEncoding() } as u32 == pg_sys::pg_enc::PG_UTF8 {
+    if is_servers(text) {
         out.extend_from_slice(text.as_bytes());
     } else {
         let from = text.as_ptr().cast::<c_char>();
@@ -208,6 +206,22 @@ fn to_server(text: &str) -> Result<Zeroizing<Vec<u8>>> {
     }
     out.push(0);
     Ok(out)
+}
+
+/// Whether the text is the same in the server's encoding.
+fn is_servers(text: &str) -> bool {
+    // SAFETY: reads a variable.
+    text.is_ascii() || unsafe { pg_sys::GetDatabaseEncoding() } as u32 == pg_sys::pg_enc::PG_UTF8
+}
+
+/// The type beneath a domain; any other is its own.
+fn base_of(oid: pg_sys::Oid) -> pg_sys::Oid {
+    // those that PostgreSQL numbers by hand (access/transam.h) are no domains
+    if oid.to_u32() < pg_sys::FirstGenbkiObjectId {
+        return oid;
+    }
+    // SAFETY: a syscache look-up.
+    unsafe { pg_sys::getBaseType(oid) }
 }
 
 /// Copies a palloc'd C string, wipes and frees it.
@@ -269,8 +283,8 @@ fn from_datum(datum: pg_sys::Datum, ty: PlainType) -> Result<Option<Value>> {
             Some(Value::Jsonb(to_utf8(&text)?.into_owned()))
         }
         PlainType::Text | PlainType::Json => {
-            let text = Zeroizing::new(varlena_bytes(datum));
-            let text = to_utf8(&text)?.into_owned();
+            // SAFETY: the caller's datum is not NULL and of a text type.
+            let text = to_utf8(unsafe { varlena_in_place(datum) })?.into_owned();
             Some(if ty == PlainType::Json { Value::Json(text) } else { Value::Text(text) })
         }
         PlainType::Inet => inet_of(datum).map(Value::Inet),
@@ -321,8 +335,7 @@ pub fn inet_datum(net: &IpNet) -> pg_sys::Datum {
 pub fn datum_to_value(datum: pg_sys::Datum, oid: pg_sys::Oid) -> Result<Option<Value>> {
     let Some(ty) = plain_type_of(oid) else { return Ok(None) };
     let mut value = from_datum(datum, ty)?;
-    // SAFETY: a syscache look-up.
-    if let (Some(Value::Text(text)), pg_sys::BPCHAROID) = (&mut value, unsafe { pg_sys::getBaseType(oid) }) {
+    if let (Some(Value::Text(text)), pg_sys::BPCHAROID) = (&mut value, base_of(oid)) {
         text.truncate(text.trim_end_matches(' ').len());
     }
     Ok(value)
@@ -333,7 +346,10 @@ pub fn datum_to_value(datum: pg_sys::Datum, oid: pg_sys::Oid) -> Result<Option<V
 pub fn value_to_datum(value: &Value, target: pg_sys::Oid) -> Result<pg_sys::Datum> {
     let ty = plain_type_of(target);
     let datum = match ty {
-        Some(PlainType::Text) => text_datum(&Zeroizing::new(value_to_text(value)))?,
+        Some(PlainType::Text) => match value {
+            Value::Numeric(text) | Value::Text(text) | Value::Jsonb(text) | Value::Json(text) => text_datum(text)?,
+            other => text_datum(&Zeroizing::new(value_to_text(other)))?,
+        },
         Some(ty) if ty == value.plain_type() => native_datum(value)?,
         _ => {
             let name = value.plain_type().sql_name();
@@ -341,16 +357,20 @@ pub fn value_to_datum(value: &Value, target: pg_sys::Oid) -> Result<pg_sys::Datu
                 .hint(format!("ask for it as {name} or as text, then cast: airlock.decrypt(c, NULL::{name})")));
         }
     };
-    // SAFETY: a syscache look-up; domain_check is given no cache and raises on a violation.
-    unsafe {
-        if pg_sys::getBaseType(target) != target {
-            pg_sys::domain_check(datum, false, target, std::ptr::null_mut(), std::ptr::null_mut());
-        }
+    if base_of(target) != target {
+        // SAFETY: it is given no cache and raises on a violation.
+        unsafe { pg_sys::domain_check(datum, false, target, std::ptr::null_mut(), std::ptr::null_mut()) };
     }
     Ok(datum)
 }
 
 fn text_datum(text: &str) -> Result<pg_sys::Datum> {
+    if is_servers(text) {
+        return match text.as_bytes().contains(&0) {
+            true => Err(no_value(PlainType::Text, false)),
+            false => Ok(varlena(text.as_bytes())),
+        };
+    }
     let server = to_server(text)?;
     Ok(varlena(&server[..server.len() - 1]))
 }

@@ -2,6 +2,7 @@
 //! `ring` unwraps them again for use.
 
 mod command;
+pub mod derived;
 pub mod entropy;
 pub mod epochs;
 pub mod life;

@@ -4,6 +4,7 @@
 mod load;
 pub mod subjects;
 
+use super::derived::Derived;
 use super::memory::Locked;
 use super::{entropy, root};
 use crate::pg::shared;
@@ -75,8 +76,8 @@ pub struct SealVersion {
     pub version_id: u32,
     /// The key it belongs to.
     pub key: Rc<KeyInfo>,
-    /// The sealing key.
-    pub seal: Locked<SealKey>,
+    /// The sealing key, and what is derived from it.
+    pub keys: Derived,
 }
 
 /// The log key, the chain key and the key of private parts, of a version.
@@ -269,7 +270,7 @@ pub fn seal_version(version_id: u32) -> Result<Rc<SealVersion>> {
         let key = ring.keys.values().find(|k| k.uuid == row.owner).cloned();
         let key = key.ok_or_else(|| Error::new(Kind::Corrupt, "a key version names a key that does not exist"))?;
         let seal = Locked::new(|| Ok(SealKey::derive(&open(ring, &row)?)))?;
-        let version = Rc::new(SealVersion { version_id, key, seal });
+        let version = Rc::new(SealVersion { version_id, key, keys: Derived::new(seal) });
         ring.seals.insert(version_id, version.clone());
         Ok(version)
     })

@@ -12,6 +12,7 @@ mod batch;
 mod expiry;
 pub mod heads;
 pub mod holds;
+mod known;
 mod open;
 mod partitions;
 pub mod retention;

@@ -5,6 +5,7 @@ pub mod parts;
 use crate::pg::gucs;
 use crate::pg::keys::ring;
 use crate::pg::readlog::materialiser::{before_0_2, columns, look_at_slot, retention, spi, Cursor, Row, Slot};
+use crate::pg::sys::tuples;
 use crate::pure::chain::{Break, Verifier};
 use crate::pure::error::Result;
 use crate::pure::keyring::ChainKey;
@@ -13,7 +14,7 @@ use crate::pure::retention::Erased;
 use crate::pure::seam::Seams;
 use parts::Expected;
 
-use pgrx::{check_for_interrupts, Spi};
+use pgrx::Spi;
 
 /// Rows read at once.
 const CHUNK: i64 = 10_000;
@@ -151,51 +152,40 @@ fn chain(
     erased: &[Erased],
     last: i64,
 ) -> Result<(Option<Break>, Option<Break>)> {
-    // an array of another shape has the same elements, and is not what the worker wrote
-    let arrays = ["views", "columns", "returned", "filtered", "base_columns", "scopes"];
-    let arrays = if before_0_2() { &arrays[..2] } else { &arrays[..] };
-    let plain = arrays.iter().map(|c| {
-        format!("coalesce(pg_catalog.array_ndims({c}), 1) = 1 AND coalesce(pg_catalog.array_lower({c}, 1), 1) = 1")
-    });
     let sql = format!(
-        "SELECT {}, {} FROM airlock_catalog.read_record WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT {CHUNK}",
-        columns(),
-        plain.collect::<Vec<_>>().join(" AND ")
+        "SELECT {} FROM airlock_catalog.read_record WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT {CHUNK}",
+        columns()
     );
     let (mut from, mut part) = (i64::MIN, None);
     loop {
-        check_for_interrupts!();
-        let (found, seen) = Spi::connect(|client| {
-            let (mut seen, mut parts) = (None, Expected::default());
-            let table = client.select(sql.as_str(), None, &[from.into(), last.into()]).map_err(spi)?;
-            for tuple in table {
-                let id = tuple.get::<i64>(1).map_err(spi)?.unwrap_or(0);
-                seen = Some(id);
-                if tuple.get::<bool>(33).map_err(spi)? != Some(true) {
-                    let message = format!("record {id} has an array of another shape");
-                    return Ok((Some(Break { id, message }), seen));
+        let (mut found, mut seen, mut parts) = (None, None, Expected::default());
+        tuples::each(&sql, &[from.into(), last.into()], |tuple| {
+            let id = tuple.long(1)?.unwrap_or(0);
+            seen = Some(id);
+            let fed = Row::read(tuple)
+                // no record of ours gives such a row
+                .map_err(|error| Break { id, message: error.message })
+                .and_then(|row| verifier.feed(id, &record::encode(&row.record), row.hash.as_deref()).map(|()| row));
+            match fed {
+                Ok(row) => {
+                    seams.feed(id, &row.record);
+                    parts.note(id, &row.record);
                 }
-                let row = match Row::read(&tuple) {
-                    Ok(row) => row,
-                    // no record of ours gives such a row
-                    Err(error) => return Ok((Some(Break { id, message: error.message }), seen)),
-                };
-                if let Err(found) = verifier.feed(id, &record::encode(&row.record), row.hash.as_deref()) {
-                    return Ok((Some(found), seen));
-                }
-                seams.feed(id, &row.record);
-                parts.note(id, &row.record);
+                Err(broken) => found = Some(broken),
             }
-            if let (Some(to), None, false) = (seen, &part, before_0_2()) {
-                part = parts.check(from, to, erased)?;
-            }
-            Ok((None, seen))
+            Ok(found.is_none())
         })?;
-        match (found, seen) {
-            (Some(found), _) => return Ok((Some(found), part)),
-            (None, Some(id)) if id < last => from = id + 1,
-            _ => return Ok((None, part)),
+        if let Some(found) = found {
+            return Ok((Some(found), part));
         }
+        let Some(to) = seen else { return Ok((None, part)) };
+        if part.is_none() && !before_0_2() {
+            part = parts.check(from, to, erased)?;
+        }
+        if to >= last {
+            return Ok((None, part));
+        }
+        from = to + 1;
     }
 }
 

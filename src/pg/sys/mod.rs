@@ -10,6 +10,7 @@ pub mod cursor;
 pub mod depends;
 pub mod filter;
 pub mod fingerprint;
+pub mod flat;
 pub mod json;
 pub mod labels;
 pub mod latch;
@@ -26,6 +27,7 @@ pub mod sql;
 pub mod subquery;
 pub mod switch;
 pub mod trigger;
+pub mod tuples;
 
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::{pg_sys, FromDatum, IntoDatum};
@@ -86,6 +88,12 @@ impl Args {
     pub fn datum(&self, i: usize) -> Option<pg_sys::Datum> {
         // SAFETY: as `get`.
         unsafe { pgrx::fcinfo::pg_getarg_datum(self.0, i) }
+    }
+
+    /// The bytes of a varlena argument, detoasted; `None` when NULL.
+    pub fn in_place(&self, i: usize) -> Option<&[u8]> {
+        // SAFETY: arguments live as long as the call, as what they are detoasted into does.
+        self.datum(i).map(|datum| unsafe { varlena_in_place(datum) })
     }
 
     /// The bytes of a varlena argument, detoasted and copied; `None` when NULL.
@@ -244,10 +252,21 @@ pub fn return_set(args: Args, rows: Vec<Row>) -> Result<Option<Raw>> {
 
 /// Copies the bytes of a varlena datum, detoasted.
 pub fn varlena_bytes(datum: pg_sys::Datum) -> Vec<u8> {
-    // SAFETY: the caller's datum is a non-null varlena; the detoasted copy lives until the context is reset.
+    // SAFETY: the caller's datum is a non-null varlena.
+    unsafe { varlena_in_place(datum).to_vec() }
+}
+
+/// The bytes of a varlena datum: in place where it is plain, else of a detoasted copy in the current memory context.
+///
+/// # Safety
+/// The datum is a varlena and not null, and neither what it lies in nor the context goes away before the bytes do.
+pub unsafe fn varlena_in_place<'a>(datum: pg_sys::Datum) -> &'a [u8] {
+    let value = datum.cast_mut_ptr::<pg_sys::varlena>();
+    // SAFETY: as the caller promises; one that is compressed or in TOAST is made plain before it is looked into.
     unsafe {
-        let packed = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
-        pgrx::varlena::varlena_to_byte_slice(packed).to_vec()
+        let plain = pgrx::varatt_is_4b_u(value) || pgrx::varatt_is_1b(value) && !pgrx::varatt_is_1b_e(value);
+        let value = if plain { value } else { pg_sys::pg_detoast_datum_packed(value) };
+        pgrx::varlena::varlena_to_byte_slice(value)
     }
 }
 

@@ -17,6 +17,9 @@ extern "C-unwind" {
     /// `executor/execMain.c`
     #[link_name = "standard_ExecutorEnd"]
     pub fn raw_executor_end(desc: *mut pg_sys::QueryDesc);
+    /// `utils/init/miscinit.c`
+    #[link_name = "InSecurityRestrictedOperation"]
+    pub fn raw_in_restricted_operation() -> bool;
     /// `tcop/utility.c`
     #[link_name = "standard_ProcessUtility"]
     pub fn raw_process_utility(

@@ -1,7 +1,9 @@
 //! Roles: who asks, who is a member of what, names.
 #![allow(unsafe_code)] // ◆ membership and user look-ups
+#![allow(ffi_unwind_calls)] // reason: two reads of a variable, asked for each value, which cannot raise
 
 use super::compat::{self, Gives};
+use super::raw;
 use pgrx::pg_sys;
 
 /// The user who called a SECURITY DEFINER function: the session's current user outside of it (SET ROLE counts).
@@ -13,7 +15,7 @@ pub fn caller() -> pg_sys::Oid {
 /// The user whose rights are in force right now.
 pub fn current() -> pg_sys::Oid {
     // SAFETY: reads a variable of the backend.
-    unsafe { pg_sys::GetUserId() }
+    unsafe { raw::raw_current_user() }
 }
 
 /// Whether a role is a superuser.
@@ -26,7 +28,7 @@ pub fn is_superuser(role: pg_sys::Oid) -> bool {
 /// statistics. Stays true inside SECURITY DEFINER functions.
 pub fn restricted() -> bool {
     // SAFETY: reads a variable of the backend.
-    unsafe { pg_sys::InSecurityRestrictedOperation() }
+    unsafe { raw::raw_in_restricted_operation() }
 }
 
 /// Whom this session logged in as, and whom it says it is.

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::{not_authentic, open_at, seal_at, Sealing};
 use crate::pure::aead::NONCE;
 use crate::pure::error::{Error, Kind, Result};
-use crate::pure::keyring::{item_len, SealKey};
+use crate::pure::keyring::{item_len, Seals};
 use crate::pure::plaintext::{canonical, PlainType, Value};
 
 /// Stands where a length would, for NULL. No item is that long.
@@ -77,7 +77,7 @@ pub fn seal_bound(s: &Sealing, row: &Row, nonce: &[u8; NONCE], plain: &[u8]) -> 
 pub fn open_bound(
     bytes: &[u8],
     row: &Row,
-    key: &SealKey,
+    key: &dyn Seals,
     column_uuid: &[u8; 16],
     plain_type: PlainType,
 ) -> Result<Zeroizing<Vec<u8>>> {
@@ -103,7 +103,7 @@ pub(super) fn rowless() -> Error {
 mod tests {
     use super::*;
     use crate::pure::envelope::{open, parse, seal};
-    use crate::pure::keyring::Secret;
+    use crate::pure::keyring::{SealKey, Secret};
     use crate::pure::tag::MatchTag;
 
     const COLUMN: [u8; 16] = [3; 16];

@@ -4,7 +4,7 @@
 use super::{not_authentic, open_at, parse, Aad, Row, FIXED, MAGIC};
 use crate::pure::aead::{self, NONCE, TAG};
 use crate::pure::error::Result;
-use crate::pure::keyring::SealKey;
+use crate::pure::keyring::Seals;
 use crate::pure::plaintext::PlainType;
 
 /// How many bytes of a stored value say which key version it needs.
@@ -29,7 +29,7 @@ pub fn version_id(head: &[u8]) -> Result<u32> {
 /// [`Kind::NotAuthentic`] as for [`super::open`]; `row` is what a bound value is bound to, and `None` for others.
 pub fn reseal(
     bytes: &[u8],
-    (old, new): (&SealKey, &SealKey),
+    (old, new): (&dyn Seals, &dyn Seals),
     new_id: u32,
     (column_uuid, row): (&[u8; 16], Option<&Row>),
     plain_type: PlainType,
@@ -53,7 +53,7 @@ mod tests {
     use super::super::{open, seal, Sealing};
     use super::*;
     use crate::pure::error::Kind;
-    use crate::pure::keyring::Secret;
+    use crate::pure::keyring::{SealKey, Secret};
     use crate::pure::tag::MatchTag;
 
     const COLUMN: [u8; 16] = [3; 16];

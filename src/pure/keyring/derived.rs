@@ -8,19 +8,51 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::Secret;
-use crate::pure::aead::XaesKey;
+use crate::pure::aead::{Cipher, Derivation, Derived, XaesKey, HALF};
+
+/// A key that seals and opens values of encrypted columns: of all nonces, or of some.
+pub trait Seals {
+    /// The cipher, for `envelope`.
+    fn cipher(&self) -> &dyn Cipher;
+}
 
 /// Seals and opens values of encrypted columns: a prepared XAES-256-GCM key, HKDF `pg_airlock/seal/1`.
-pub struct SealKey(XaesKey);
+pub struct SealKey {
+    whole: XaesKey,
+    derivation: Derivation,
+}
 
 impl SealKey {
     /// From a version of a data key.
     pub fn derive(secret: &Secret) -> Self {
-        SealKey(XaesKey::new(&derive(secret, &[b"pg_airlock/seal/1"])))
+        let key = derive(secret, &[b"pg_airlock/seal/1"]);
+        SealKey { whole: XaesKey::new(&key), derivation: Derivation::new(&key) }
     }
 
-    /// The cipher, for `envelope`.
-    pub(in crate::pure) fn cipher(&self) -> &XaesKey {
+    /// The same for nonces that begin with `n1` only, at less cost for each of them.
+    pub fn under(&self, n1: &[u8; HALF]) -> SealUnder {
+        SealUnder(self.derivation.under(n1))
+    }
+}
+
+impl Seals for SealKey {
+    fn cipher(&self) -> &dyn Cipher {
+        &self.whole
+    }
+}
+
+/// What a [`SealKey`] derives for one first half of a nonce.
+pub struct SealUnder(Derived);
+
+impl SealUnder {
+    /// That half.
+    pub fn n1(&self) -> &[u8; HALF] {
+        self.0.n1()
+    }
+}
+
+impl Seals for SealUnder {
+    fn cipher(&self) -> &dyn Cipher {
         &self.0
     }
 }

@@ -1,6 +1,7 @@
 //! What the ring knows of sealing versions apart from their keys: which key they are of, and in which state.
 
 use super::{open, with, SealVersion};
+use crate::pg::keys::derived::Derived;
 use crate::pg::keys::memory::Locked;
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::{SealKey, Use, VersionState};
@@ -36,7 +37,7 @@ pub fn to_replace(version_id: u32) -> Result<Rc<SealVersion>> {
         row.state = VersionState::DecryptOnly;
         let seal = Locked::new(|| Ok(SealKey::derive(&open(ring, &row)?)))?;
         // not kept: whoever reads must go on being refused
-        Ok(Some(Rc::new(SealVersion { version_id, key, seal })))
+        Ok(Some(Rc::new(SealVersion { version_id, key, keys: Derived::new(seal) })))
     })?;
     retired.map_or_else(|| super::seal_version(version_id), Ok)
 }

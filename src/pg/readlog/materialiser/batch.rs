@@ -1,5 +1,6 @@
 //! A stretch of WAL → records that belong in the log, and a count of what only pretended to.
 
+use super::known::Known;
 use super::store;
 use crate::pg::keys::ring;
 use crate::pg::readlog::wal::{self, Message, Reader};
@@ -74,17 +75,19 @@ impl Batch {
     }
 
     /// Takes out what the table has already.
-    pub fn without_known(&mut self) -> Result<()> {
-        if self.records.is_empty() {
+    pub fn without_known(&mut self, known: &mut Known) -> Result<()> {
+        let suspects = known.suspects(&self.records)?;
+        if suspects.is_empty() {
             return Ok(());
         }
-        let known: HashSet<usize> =
-            store::repeated(self.records.iter().map(|(record, _)| record))?.into_iter().collect();
-        self.repeated += known.len() as u64;
+        let looked_at = suspects.iter().filter_map(|i| self.records.get(*i)).map(|(record, _)| record);
+        let there: HashSet<usize> =
+            store::repeated(looked_at)?.into_iter().filter_map(|i| suspects.get(i).copied()).collect();
+        self.repeated += there.len() as u64;
         let mut place = 0;
         self.records.retain(|_| {
             place += 1;
-            !known.contains(&(place - 1))
+            !there.contains(&(place - 1))
         });
         Ok(())
     }

@@ -5,7 +5,7 @@
 
 use super::store::{self, is_end, spi, Row};
 use crate::pg::readlog::wal;
-use crate::pg::sys;
+use crate::pg::sys::{self, tuples};
 use crate::pure::error::Result;
 use crate::pure::record::{Outcome, Record, RecordKind, StatementId};
 use pgrx::datum::TimestampWithTimeZone;
@@ -105,14 +105,12 @@ impl OpenReads {
              AND o.backend_pid = i.backend_pid AND o.statement_no = i.statement_no OFFSET 0)",
             store::columns()
         );
-        Spi::connect(|client| {
-            for row in client.select(sql.as_str(), None, &[from.into(), to.into()]).map_err(spi)? {
-                // a row that somebody changed so that it is no record any more is verify_log()'s to name
-                if let Ok(row) = Row::read(&row) {
-                    self.note(&row.record);
-                }
+        tuples::each(&sql, &[from.into(), to.into()], |row| {
+            // a row that somebody changed so that it is no record any more is verify_log()'s to name
+            if let Ok(row) = Row::read(row) {
+                self.note(&row.record);
             }
-            Ok(())
+            Ok(true)
         })
     }
 }

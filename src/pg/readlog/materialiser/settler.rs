@@ -6,6 +6,7 @@ use super::backlog::Warner;
 use super::batch::{self, Batch};
 use super::expiry;
 use super::heads::{self, Keeper};
+use super::known::Known;
 use super::open::OpenReads;
 use super::partitions;
 use super::retention::Eraser;
@@ -89,6 +90,7 @@ pub struct Settler {
     /// The log has just begun, and its slot is still to be made.
     begins: bool,
     open: OpenReads,
+    known: Known,
     /// The last that was settled under, whose partitions and those ahead are there.
     day: Option<i32>,
     /// When partitions were made last, or could not be.
@@ -256,7 +258,7 @@ impl Settler {
             true => Batch::read(self.position)?,
             false => Batch { end: self.position, complete: true, ..Batch::default() },
         };
-        batch.without_known()?;
+        batch.without_known(&mut self.known)?;
         let finding = batch.finding().map(|text| (RecordKind::Finding, text));
         let mut records = Vec::with_capacity(batch.records.len() + 2);
         // what is the worker's own comes behind what lay in WAL, or the head's record would have another place
@@ -273,7 +275,10 @@ impl Settler {
         records.iter().for_each(|(r, _)| self.open.note(r));
         if batch.complete && !catching_up {
             let killed = self.open.killed(batch.end);
-            killed.iter().for_each(|r| self.open.note(r));
+            for record in &killed {
+                self.open.note(record);
+                self.known.note(record);
+            }
             records.extend(killed.into_iter().map(|record| (record, Parts::default())));
         }
         let erased = match batch.complete && !begins && !catching_up && self.eraser.due() {

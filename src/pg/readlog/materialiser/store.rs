@@ -1,7 +1,9 @@
 //! The log's tables: rows, and the cursor row that says how far they go. The worker is their only writer.
 
 use crate::pg::readlog::wal;
+use crate::pg::sys::flat::Other;
 use crate::pg::sys::scan;
+use crate::pg::sys::tuples::Tuple;
 use crate::pure::chain::{self, Hash};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::ChainKey;
@@ -11,7 +13,7 @@ use crate::pure::retention::Erased;
 use crate::pure::seam::{Place, Seam};
 use crate::pure::subjects;
 use pgrx::datum::{DatumWithOid, TimestampWithTimeZone};
-use pgrx::spi::{SpiClient, SpiError, SpiHeapTupleData};
+use pgrx::spi::{SpiClient, SpiError};
 use pgrx::{AnyNumeric, Spi};
 
 /// The columns of `airlock_catalog.read_record`, in the table's order. Those of [`LATER`] follow.
@@ -100,35 +102,37 @@ impl Row {
     }
 
     /// A row as `SELECT` [`columns`] returns it. XX001 when it cannot come from a record.
-    pub fn read(tuple: &SpiHeapTupleData) -> Result<Row> {
-        let text = |i: usize| tuple.get::<String>(i).map_err(spi);
-        let count = |i: usize| tuple.get::<i64>(i).map_err(spi);
-        let moment = |i: usize| Ok(tuple.get::<TimestampWithTimeZone>(i).map_err(spi)?.map_or(0, |t| t.into_inner()));
-        let id = count(1)?.unwrap_or(0);
+    pub fn read(tuple: &Tuple) -> Result<Row> {
+        let id = tuple.long(1)?.unwrap_or(0);
         let strange = |what: &str| Error::new(Kind::Corrupt, format!("record {id} has an unknown {what}"));
         // NULL is never written where a record has a value: it must not pass for an empty one
-        let need = |i: usize, what: &str| text(i)?.ok_or_else(|| strange(what));
+        let need = |i: usize, what: &str| tuple.text(i)?.map(str::to_owned).ok_or_else(|| strange(what));
+        let text = |i: usize| Ok(tuple.text(i)?.map(str::to_owned));
+        // an array of another shape has the same elements, and is not what the worker wrote
+        let other = |other: Other, what: &str| match other {
+            Other::Shape => Error::new(Kind::Corrupt, format!("record {id} has an array of another shape")),
+            Other::Content => strange(what),
+        };
         let texts = |i: usize, what: &str| -> Result<Vec<String>> {
-            let list = tuple.get::<Vec<Option<String>>>(i).map_err(spi)?;
-            list.and_then(|l| l.into_iter().collect()).ok_or_else(|| strange(what))
+            let list = tuple.texts(i)?.map_err(|o| other(o, what))?;
+            Ok(list.into_iter().map(str::to_owned).collect())
         };
         let hash = |i: usize| -> Result<Option<Hash>> {
-            let bytes = tuple.get::<Vec<u8>>(i).map_err(spi)?;
-            bytes.map(|h| h.try_into().map_err(|_| strange("hash of a part"))).transpose()
+            tuple.bytes(i)?.map(|h| h.try_into().map_err(|_| strange("hash of a part"))).transpose()
         };
-        let kind = RecordKind::from_label(&text(2)?.unwrap_or_default()).ok_or_else(|| strange("kind"))?;
-        let outcome = match text(20)? {
+        let kind = RecordKind::from_label(tuple.text(2)?.unwrap_or_default()).ok_or_else(|| strange("kind"))?;
+        let outcome = match tuple.text(20)? {
             None => None,
-            Some(word) => Some(Outcome::from_label(&word).ok_or_else(|| strange("outcome"))?),
+            Some(word) => Some(Outcome::from_label(word).ok_or_else(|| strange("outcome"))?),
         };
         let statement_id = StatementId {
-            backend_start: moment(4)?,
-            pid: tuple.get::<i32>(5).map_err(spi)?.unwrap_or(0),
-            n: u64::try_from(count(6)?.unwrap_or(0)).map_err(|_| strange("statement number"))?,
+            backend_start: tuple.moment(4)?.unwrap_or(0),
+            pid: tuple.int(5)?.unwrap_or(0),
+            n: u64::try_from(tuple.long(6)?.unwrap_or(0)).map_err(|_| strange("statement number"))?,
         };
         let record = Record {
             kind,
-            at: moment(3)?,
+            at: tuple.moment(3)?.unwrap_or(0),
             statement_id,
             subprocessor: need(7, "sub-processor")?,
             contract: need(8, "contract")?,
@@ -145,21 +149,18 @@ impl Row {
             statement: need(19, "statement")?,
             outcome,
             sqlstate: text(21)?,
-            rows_sent: count(22)?,
-            bytes_sent: count(23)?,
-            duration_us: count(24)?,
+            rows_sent: tuple.long(22)?,
+            bytes_sent: tuple.long(23)?,
+            duration_us: tuple.long(24)?,
             detail: text(25)?,
             returned: texts(27, "returned column")?,
             filtered: texts(28, "filtering column")?,
             base_columns: texts(29, "base column")?,
             private: hash(30)?,
             subjects: hash(31)?,
-            scopes: {
-                let list = tuple.get::<Vec<Option<i32>>>(32).map_err(spi)?;
-                list.and_then(|l| l.into_iter().collect()).ok_or_else(|| strange("scope"))?
-            },
+            scopes: tuple.ints(32)?.map_err(|o| other(o, "scope"))?,
         };
-        Ok(Row { id, record, hash: tuple.get::<Vec<u8>>(26).map_err(spi)? })
+        Ok(Row { id, record, hash: tuple.bytes(26)?.map(<[u8]>::to_vec) })
     }
 }
 

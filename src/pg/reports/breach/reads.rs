@@ -4,6 +4,7 @@ use super::super::verify::parts::{read, ROWS};
 use crate::pg::readlog::materialiser::retention;
 use crate::pg::sys::cursor::{self, Cells};
 use crate::pg::sys::sql::{self, arg, Arg};
+use crate::pg::sys::tuples;
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::record::{Parts, Record, RecordKind, StatementId};
 use crate::pure::retention::Erased;
@@ -259,12 +260,11 @@ impl Gathering {
         let select =
             format!("{ROWS} WHERE s.id IN (SELECT CASE WHEN i.kind = 'exact' THEN i.id ELSE o.id END FROM {READS})");
         let arguments = args(self);
-        cursor::each("the read log", &select, &arguments, |row| {
-            match row.tuple()?.map(|tuple| read(&tuple)).transpose() {
-                Ok(Some((_, touched))) => self.touched(vec![touched]),
-                Ok(None) => {}
+        tuples::each(&select, &arguments, |row| {
+            match read(row) {
+                Ok((_, touched)) => self.touched(vec![touched]),
                 // what somebody changed may have been about anybody
-                Err(_) => self.changed(row.get::<i32>(3)?.unwrap_or(0)),
+                Err(_) => self.changed(row.int(3)?.unwrap_or(0)),
             }
             Ok(true)
         })

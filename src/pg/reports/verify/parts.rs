@@ -1,16 +1,14 @@
 //! Holds the parts of records, which are kept in tables of their own, against the hashes that the records have of them.
 
-use crate::pg::keys::ring;
-use crate::pg::readlog::materialiser::spi;
+use crate::pg::keys::ring::{self, LogKeys};
+use crate::pg::sys::tuples::{self, Tuple};
 use crate::pure::chain::Break;
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::record::{hash, private, Record};
 use crate::pure::retention::Erased;
 use crate::pure::subjects::{encode, Touched};
-use pgrx::datum::{Array, Uuid};
-use pgrx::spi::SpiHeapTupleData;
-use pgrx::Spi;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 type Hash = [u8; 32];
 /// The salt of a subject part, and what it says.
@@ -53,6 +51,12 @@ impl Expected {
 
 /// The first difference. What is stored and no part at all has no hash.
 fn compare(what: &str, expected: &BTreeMap<i64, Hash>, stored: &BTreeMap<i64, Option<Hash>>) -> Option<Break> {
+    // nearly always they are the same, side by side
+    if expected.len() == stored.len()
+        && expected.iter().map(|(id, h)| (id, Some(h))).eq(stored.iter().map(|(id, h)| (id, h.as_ref())))
+    {
+        return None;
+    }
     let wrong = |id: i64, how: &str| Some(Break { id, message: format!("the {what} of record {id} {how}") });
     let missing = expected.keys().find(|id| !stored.contains_key(id)).copied();
     let changed =
@@ -69,47 +73,52 @@ fn compare(what: &str, expected: &BTreeMap<i64, Hash>, stored: &BTreeMap<i64, Op
 /// Each private part that is stored for these records, opened.
 fn stored_private(from: i64, to: i64, expected: &BTreeMap<i64, Hash>) -> Result<BTreeMap<i64, Option<Hash>>> {
     let sql = "SELECT p.id, p.sealed FROM airlock_catalog.read_private p WHERE p.id >= $1 AND p.id <= $2";
-    Spi::connect(|client| {
-        let mut found = BTreeMap::new();
-        for tuple in client.select(sql, None, &[from.into(), to.into()]).map_err(spi)? {
-            let id = tuple.get::<i64>(1).map_err(spi)?.unwrap_or(0);
-            let sealed = tuple.get::<Vec<u8>>(2).map_err(spi)?.unwrap_or_default();
-            let opened = match (private::key_version(&sealed), expected.get(&id)) {
-                (Some(version), Some(of)) => {
-                    let (_, keys) = ring::log_key(Some(version))?;
-                    private::open(&keys.2, &sealed, of).ok().map(|part| hash(&part))
-                }
-                _ => None,
-            };
-            // two of one record are one too many
-            let twice = found.contains_key(&id);
-            found.insert(id, opened.filter(|_| !twice));
-        }
-        Ok(found)
-    })
+    let mut found = BTreeMap::new();
+    // the same key as the row before, nearly always
+    let mut at_hand: Option<(u32, Rc<LogKeys>)> = None;
+    tuples::each(sql, &[from.into(), to.into()], |tuple| {
+        let id = tuple.long(1)?.unwrap_or(0);
+        let sealed = tuple.bytes(2)?.unwrap_or_default();
+        let opened = match (private::key_version(sealed), expected.get(&id)) {
+            (Some(version), Some(of)) => {
+                let keys = match at_hand.take() {
+                    Some((known, keys)) if known == version => keys,
+                    _ => ring::log_key(Some(version))?.1,
+                };
+                let part = private::open(&keys.2, sealed, of).ok().map(|part| hash(&part));
+                at_hand = Some((version, keys));
+                part
+            }
+            _ => None,
+        };
+        // two of one record are one too many
+        let twice = found.contains_key(&id);
+        found.insert(id, opened.filter(|_| !twice));
+        Ok(true)
+    })?;
+    Ok(found)
 }
 
 /// The hash of each subject part that is stored for these records, made anew from its rows.
 fn stored_subjects(from: i64, to: i64) -> Result<BTreeMap<i64, Option<Hash>>> {
-    let sql = format!("{ROWS} WHERE s.id >= $1 AND s.id <= $2 ORDER BY s.id, s.scope");
+    let sql = format!("{ROWS} WHERE s.id >= $1 AND s.id <= $2");
     let mut parts: BTreeMap<i64, Option<Part>> = BTreeMap::new();
-    Spi::connect(|client| {
-        for tuple in client.select(sql.as_str(), None, &[from.into(), to.into()]).map_err(spi)? {
-            let id = tuple.get::<i64>(1).map_err(spi)?.unwrap_or(0);
-            let Ok((salt, touched)) = read(&tuple) else {
-                parts.insert(id, None);
-                continue;
-            };
-            let part = parts.entry(id).or_insert_with(|| Some((salt.clone(), Vec::new())));
-            match part {
-                Some((first, all)) if *first == salt => all.push(touched),
-                other => *other = None,
-            }
+    tuples::each(&sql, &[from.into(), to.into()], |tuple| {
+        let id = tuple.long(1)?.unwrap_or(0);
+        let Ok((salt, touched)) = read(tuple) else {
+            parts.insert(id, None);
+            return Ok(true);
+        };
+        let part = parts.entry(id).or_insert_with(|| Some((salt.clone(), Vec::new())));
+        match part {
+            Some((first, all)) if *first == salt => all.push(touched),
+            other => *other = None,
         }
-        Ok::<_, Error>(())
+        Ok(true)
     })?;
     let made = |part: Option<Part>| {
-        let (salt, touched) = part?;
+        let (salt, mut touched) = part?;
+        touched.sort_by_key(|t| t.scope);
         Some(hash(&encode(&salt.try_into().ok()?, touched)))
     };
     Ok(parts.into_iter().map(|(id, part)| (id, made(part))).collect())
@@ -118,35 +127,27 @@ fn stored_subjects(from: i64, to: i64) -> Result<BTreeMap<i64, Option<Hash>>> {
 /// The columns that [`read`] takes.
 pub const ROWS: &str =
     "SELECT s.id, s.salt, s.scope, s.domain, s.epoch, s.seen, s.scanned, s.anybody, s.tokens, s.listed, \
-    s.seen_filter, s.scanned_filter, coalesce(pg_catalog.array_ndims(s.tokens), 1) = 1 AND coalesce(pg_catalog.array_lower(s.tokens, 1), 1) = 1 \
-    AND coalesce(pg_catalog.array_ndims(s.seen_filter), 1) = 1 AND coalesce(pg_catalog.array_lower(s.seen_filter, 1), 1) = 1 \
-    AND coalesce(pg_catalog.array_ndims(s.scanned_filter), 1) = 1 AND coalesce(pg_catalog.array_lower(s.scanned_filter, 1), 1) = 1 \
-    FROM airlock_catalog.read_subject s";
+    s.seen_filter, s.scanned_filter FROM airlock_catalog.read_subject s";
 
-/// A row of `read_subject`: its salt, and what it says. XX001 for one that no record gives.
-pub fn read(tuple: &SpiHeapTupleData) -> Result<(Vec<u8>, Touched)> {
+/// A row of `read_subject`: its salt, and what it says. XX001 for one that no record gives, such as one with an array of
+/// another shape.
+pub fn read(tuple: &Tuple) -> Result<(Vec<u8>, Touched)> {
     let strange = || Error::new(Kind::Corrupt, "a row of airlock_catalog.read_subject is not as it was written");
     let layers = |i: usize| -> Result<Vec<Vec<u8>>> {
-        let list = tuple.get::<Array<&[u8]>>(i).map_err(spi)?.ok_or_else(strange)?;
-        list.iter().map(|layer| layer.map(<[u8]>::to_vec).ok_or_else(strange)).collect()
+        let list = tuple.byte_strings(i)?.map_err(|_| strange())?;
+        Ok(list.into_iter().map(<[u8]>::to_vec).collect())
     };
-    // an array of another shape has the same elements, and is not what the worker wrote
-    if tuple.get::<bool>(13).map_err(spi)? != Some(true) {
-        return Err(strange());
-    }
-    let tokens = tuple.get::<Vec<Option<Uuid>>>(9).map_err(spi)?;
-    let tokens: Option<Vec<Uuid>> = tokens.and_then(|t| t.into_iter().collect());
     let touched = Touched {
-        scope: tuple.get(3).map_err(spi)?.ok_or_else(strange)?,
-        domain: tuple.get(4).map_err(spi)?,
-        epoch: tuple.get(5).map_err(spi)?.ok_or_else(strange)?,
-        seen: tuple.get(6).map_err(spi)?.ok_or_else(strange)?,
-        scanned: tuple.get(7).map_err(spi)?.ok_or_else(strange)?,
-        anybody: tuple.get(8).map_err(spi)?.ok_or_else(strange)?,
-        tokens: tokens.ok_or_else(strange)?.iter().map(|t| *t.as_bytes()).collect(),
-        listed: tuple.get(10).map_err(spi)?.ok_or_else(strange)?,
+        scope: tuple.int(3)?.ok_or_else(strange)?,
+        domain: tuple.text(4)?.map(str::to_owned),
+        epoch: tuple.int(5)?.ok_or_else(strange)?,
+        seen: tuple.long(6)?.ok_or_else(strange)?,
+        scanned: tuple.long(7)?.ok_or_else(strange)?,
+        anybody: tuple.bool(8)?.ok_or_else(strange)?,
+        tokens: tuple.uuids(9)?.map_err(|_| strange())?,
+        listed: tuple.int(10)?.ok_or_else(strange)?,
         seen_filter: layers(11)?,
         scanned_filter: layers(12)?,
     };
-    Ok((tuple.get::<Vec<u8>>(2).map_err(spi)?.ok_or_else(strange)?, touched))
+    Ok((tuple.bytes(2)?.ok_or_else(strange)?.to_vec(), touched))
 }

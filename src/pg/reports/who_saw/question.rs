@@ -257,6 +257,17 @@ impl Question {
         of.filter_map(|s| touched.certainty(&s.token, s.hash)).max()
     }
 
+    /// Pairs of bounds, which are not within, between which every epoch is one whose key is not there.
+    pub fn gaps(&self) -> (Vec<i64>, Vec<i64>) {
+        let mut known: Vec<i64> = self.epochs.iter().map(|epoch| i64::from(*epoch)).collect();
+        known.sort_unstable();
+        // beyond every integer
+        let (first, last) = (i64::from(i32::MIN) - 1, i64::from(i32::MAX) + 1);
+        let above = std::iter::once(first).chain(known.iter().copied());
+        let below = known.iter().copied().chain(std::iter::once(last));
+        above.zip(below).filter(|(above, below)| below - above > 1).unzip()
+    }
+
     /// Whether a read without a subject part may have been about such a person.
     pub fn may_concern(&self, record: &Record, vouched: &HashMap<String, i64>) -> bool {
         match record.scopes.is_empty() {

@@ -1,6 +1,6 @@
 //! Where a turn finds no settler: the log begins, or goes on from its cursor.
 
-use super::{place, Desk, Eraser, Keeper, Keys, OpenReads, Settler, Warner};
+use super::{place, Desk, Eraser, Keeper, Keys, Known, OpenReads, Settler, Warner};
 use crate::pg::readlog::materialiser::rows;
 use crate::pg::readlog::materialiser::slot::{self, Slot};
 use crate::pg::readlog::materialiser::store::{self, Cursor};
@@ -76,6 +76,7 @@ impl Settler {
             news,
             begins: !begun,
             open,
+            known: Known::default(),
             day: None,
             tried: looked,
             eraser: Eraser::default(),
