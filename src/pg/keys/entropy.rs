@@ -2,9 +2,9 @@
 //!
 //! Never `rand`: it has no fork protection, and two backends that draw the same nonce under one key are the catastrophe
 //! of GCM. The pool is a backend's own: it lies in pages that a fork leaves empty in the child (`memory`), and remembers
-//! whose it is; marker gone or process changed → a new one. Nothing is drawn in the postmaster.
+//! whose it is; marker gone or forked since → a new one. Nothing is drawn in the postmaster.
 
-use super::memory::Locked;
+use super::memory::{lineage, Locked};
 use crate::pure::error::{Error, Kind, Result};
 use std::cell::RefCell;
 use zeroize::Zeroize;
@@ -13,15 +13,15 @@ use zeroize::Zeroize;
 const POOL: usize = 4096;
 
 struct Pool {
-    pid: u32,
+    lineage: u64,
     next: usize,
     bytes: [u8; POOL],
 }
 
 impl Pool {
     /// For a process that has drawn nothing yet.
-    fn empty(pid: u32) -> Pool {
-        Pool { pid, next: POOL, bytes: [0; POOL] }
+    fn empty(lineage: u64) -> Pool {
+        Pool { lineage, next: POOL, bytes: [0; POOL] }
     }
 
     fn draw<const N: usize>(&mut self) -> Result<[u8; N]> {
@@ -49,11 +49,11 @@ thread_local! {
 pub fn random<const N: usize>() -> Result<[u8; N]> {
     ENTROPY.with(|cell| {
         let mut cell = cell.borrow_mut();
-        let pid = std::process::id();
-        if let Some(pool) = cell.as_mut().filter(|pool| Locked::alive(pool) && pool.pid == pid) {
+        let lineage = lineage();
+        if let Some(pool) = cell.as_mut().filter(|pool| Locked::alive(pool) && pool.lineage == lineage) {
             return pool.draw();
         }
-        cell.insert(Locked::new(|| Ok(Pool::empty(pid)))?).draw()
+        cell.insert(Locked::new(|| Ok(Pool::empty(lineage)))?).draw()
     })
 }
 
@@ -104,13 +104,13 @@ mod tests {
 
     #[test]
     fn control_a_pool_without_fork_protection_is_caught() {
-        let mut unprotected = Pool::empty(std::process::id());
+        let mut unprotected = Pool::empty(lineage());
         assert!(!differs(|| unprotected.draw().unwrap()));
     }
 
     #[test]
     fn either_protection_alone_suffices() {
-        // the marker: a child that has its parent's process id, as in another namespace
+        // the marker: a child whose other protection does not tell
         let mut pool = Locked::new(|| Ok(Pool::empty(0))).unwrap();
         assert!(differs(move || {
             if !Locked::alive(&pool) {
@@ -118,11 +118,11 @@ mod tests {
             }
             pool.draw().unwrap()
         }));
-        // the process id: a kernel that cannot wipe
-        let mut pool = Pool::empty(std::process::id());
+        // the count of forks: a kernel that cannot wipe
+        let mut pool = Pool::empty(lineage());
         assert!(differs(move || {
-            if pool.pid != std::process::id() {
-                pool = Pool::empty(std::process::id());
+            if pool.lineage != lineage() {
+                pool = Pool::empty(lineage());
             }
             pool.draw().unwrap()
         }));

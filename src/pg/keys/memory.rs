@@ -62,6 +62,21 @@ static COMMON: OnceLock<&'static [AtomicU64; WORDS]> = OnceLock::new();
 /// The process that last locked the shared page.
 static COMMON_BY: AtomicU32 = AtomicU32::new(0);
 
+/// A number that a forked child does not share with its parent, whatever the two have in their memory. Reading it is no
+/// system call, as asking for the process id would be: it is read for each value that is sealed.
+pub fn lineage() -> u64 {
+    static FORKS: AtomicU64 = AtomicU64::new(0);
+    extern "C" fn forked() {
+        FORKS.fetch_add(1, SeqCst);
+    }
+    static WATCHED: OnceLock<bool> = OnceLock::new();
+    // SAFETY: POSIX pthread_atfork; the handler adds to a number, which a child may do, and this library is never unloaded.
+    match WATCHED.get_or_init(|| unsafe { libc::pthread_atfork(None, None, Some(forked)) } == 0) {
+        true => FORKS.load(SeqCst),
+        false => u64::from(std::process::id()) | 1 << 63,
+    }
+}
+
 /// In the postmaster, while libraries are preloaded: makes the page that all processes share. `at_first` is called in
 /// each process before its first key.
 pub fn init(at_first: fn()) {
@@ -106,7 +121,7 @@ fn lock(start: *mut u8, bytes: usize) {
 }
 
 /// Out of core dumps, and empty in a forked child if `wipe`. A kernel that cannot wipe is older than 4.14: the marker does not
-/// help there, the comparison of process ids does.
+/// help there, what [`lineage`] and the process id say does.
 #[cfg(target_os = "linux")]
 fn advise(start: *mut u8, bytes: usize, wipe: bool) -> bool {
     // SAFETY: pages of ours.

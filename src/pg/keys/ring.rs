@@ -114,14 +114,12 @@ fn with<T>(f: impl FnOnce(&mut Ring) -> Result<T>) -> Result<T> {
         return Err(root::not_preloaded());
     }
     let generation = shared::generation();
-    let stale = RING.with(|r| r.borrow().as_ref().is_none_or(|ring| ring.generation != generation));
-    if stale {
+    RING.with(|cell| {
+        if let Some(ring) = cell.borrow_mut().as_mut().filter(|ring| ring.generation == generation) {
+            return f(ring);
+        }
         let fresh = load(generation)?;
-        RING.with(|r| r.replace(Some(fresh)));
-    }
-    RING.with(|r| match r.borrow_mut().as_mut() {
-        Some(ring) => f(ring),
-        None => Err(Error::new(Kind::Corrupt, "the keyring is gone")),
+        f(cell.borrow_mut().insert(fresh))
     })
 }
 

@@ -120,7 +120,7 @@ mod tests {
 
     #[pg_test]
     fn what_is_cut_off_is_no_array() {
-        let whole = bytes_of("array['first', 'second']");
+        let whole = bytes_of("array['first', 'next']");
         for end in 0..whole.len() {
             let found = Flat::of(&whole[..end]).and_then(|f| f.varlena().map(|v| v.len()));
             assert_eq!(found, Err(Other::Content), "cut after {end}");

@@ -29,7 +29,9 @@ pub struct Filter {
 impl Filter {
     /// Adds an entry by its hash; false when there is no room for it, and everybody must be taken to be in.
     pub fn insert(&mut self, hash: u64) -> bool {
-        if self.layers.iter().any(|layer| has(layer, hash)) {
+        let mask = mask(hash);
+        // the last is the largest: who is in at all is there first of all
+        if self.layers.iter().rev().any(|layer| has(layer, hash, &mask)) {
             return true;
         }
         if self.layers.is_empty() || self.last >= CAPACITY[self.layers.len() - 1] {
@@ -40,7 +42,7 @@ impl Filter {
         }
         if let Some(layer) = self.layers.last_mut() {
             let block = place(layer.len(), hash);
-            for (word, bit) in layer[block].iter_mut().zip(mask(hash)) {
+            for (word, bit) in layer[block].iter_mut().zip(&mask) {
                 *word |= bit;
             }
         }
@@ -79,8 +81,9 @@ pub fn is_in(layers: &[Vec<u8>], hash: u64) -> bool {
     })
 }
 
-fn has(layer: &[Block], hash: u64) -> bool {
-    layer[place(layer.len(), hash)].iter().zip(mask(hash)).all(|(word, bit)| word & bit != 0)
+fn has(layer: &[Block], hash: u64, mask: &Block) -> bool {
+    // all words, without a branch for each: the compiler makes one comparison of them
+    layer[place(layer.len(), hash)].iter().zip(mask).fold(0, |missing, (word, bit)| missing | (!word & bit)) == 0
 }
 
 fn place(blocks: usize, hash: u64) -> usize {
@@ -88,7 +91,7 @@ fn place(blocks: usize, hash: u64) -> usize {
     (((hash >> 32) * blocks as u64) >> 32) as usize
 }
 
-fn mask(hash: u64) -> [u32; 8] {
+fn mask(hash: u64) -> Block {
     SALT.map(|salt| 1 << ((hash as u32).wrapping_mul(salt) >> 27))
 }
 
