@@ -2,8 +2,8 @@
 //! sees it, `xmin` and the columns changed aside nothing of a row changes. Index expressions and stored generated columns are
 //! computed, as the table's owner.
 //!
-//! A row is changed only while this transaction holds its lock and only in the version that the batch's snapshot saw, so
-//! nobody's update is lost; rows that others have locked are left for the next pass.
+//! A row is changed only in the version that the batch's snapshot saw, and only while that is the newest, so nobody's update
+//! is lost; rows that others have locked are left for the next pass.
 #![allow(unsafe_code)] // ◆ table access method calls
 
 use crate::pg::columns::own;
@@ -62,7 +62,7 @@ pub trait Change {
     unsafe fn prepare(&mut self, desc: pg_sys::TupleDesc) -> Result<bool>;
     /// Whether a row is to be changed. Cheap: it is asked for every row.
     fn due(&mut self, row: &Fields) -> Result<bool>;
-    /// Changes a row that is locked.
+    /// Changes a row. Called again, for the same row, where somebody kept its key meanwhile.
     fn apply(&mut self, row: &mut Fields) -> Result<()>;
 }
 
@@ -257,8 +257,32 @@ impl Worker {
             if !change.due(&fields(seen, n))? {
                 return Ok(());
             }
-            let mut failure = pg_sys::TM_FailureData::default();
-            let locked = pg_sys::table_tuple_lock(
+            // nobody else has most rows, and then they need not be locked first: that writes as much WAL as the change does
+            let mut found = self.replace(seen, tid, change)?;
+            if found == pg_sys::TM_Result::TM_BeingModified && self.lock(tid) {
+                // locked by somebody who keeps its key only, as a foreign key does
+                let held = self.held;
+                found = self.replace(held, tid, change)?;
+            }
+            match found {
+                pg_sys::TM_Result::TM_Ok => batch.changed += 1,
+                _ => batch.locked += 1,
+            }
+            pg_sys::ExecClearTuple(self.held);
+            self.rows_in_memory = u32::MAX - 1;
+            Ok(())
+        }
+    }
+
+    /// Locks a row unless somebody else has it; it is in `held` then.
+    ///
+    /// # Safety
+    /// As [`Worker::row`].
+    unsafe fn lock(&mut self, tid: *mut pg_sys::ItemPointerData) -> bool {
+        let mut failure = pg_sys::TM_FailureData::default();
+        // SAFETY: as the caller promises.
+        let locked = unsafe {
+            pg_sys::table_tuple_lock(
                 self.rel,
                 tid,
                 self.snapshot,
@@ -268,12 +292,26 @@ impl Worker {
                 pg_sys::LockWaitPolicy::LockWaitSkip,
                 0,
                 &mut failure,
-            );
-            if locked != pg_sys::TM_Result::TM_Ok {
-                batch.locked += 1;
-                return Ok(());
-            }
-            let old = fields(self.held, n);
+            )
+        };
+        locked == pg_sys::TM_Result::TM_Ok
+    }
+
+    /// Puts what `change` makes of the row in `slot` in its place, if it is still the newest version.
+    ///
+    /// # Safety
+    /// As [`Worker::row`]; the row is the one at `tid`.
+    unsafe fn replace(
+        &mut self,
+        slot: *mut pg_sys::TupleTableSlot,
+        tid: *mut pg_sys::ItemPointerData,
+        change: &mut dyn Change,
+    ) -> Result<pg_sys::TM_Result::Type> {
+        // SAFETY: as the caller promises; slots hold as many fields as the descriptor has columns.
+        unsafe {
+            let desc = (*self.rel).rd_att;
+            let n = (*desc).natts as usize;
+            let old = fields(slot, n);
             pg_sys::ExecClearTuple(self.new);
             std::ptr::copy_nonoverlapping(old.values.as_ptr(), (*self.new).tts_values, n);
             std::ptr::copy_nonoverlapping(old.nulls.as_ptr(), (*self.new).tts_isnull, n);
@@ -291,11 +329,7 @@ impl Worker {
             if generated {
                 raw::compute_stored_generated(self.result, self.estate, self.new);
             }
-            compat::update_row(self.result, self.estate, tid, self.new, self.snapshot, !generated);
-            pg_sys::ExecClearTuple(self.held);
-            batch.changed += 1;
-            self.rows_in_memory = u32::MAX - 1;
-            Ok(())
+            Ok(compat::update_row((self.result, self.estate), tid, self.new, self.snapshot, !generated))
         }
     }
 }
