@@ -8,7 +8,7 @@ use std::hint::black_box;
 use criterion::{criterion_group, criterion_main, BatchSize, BenchmarkId, Criterion, Throughput};
 use pg_airlock::pure::chain::{self, GENESIS};
 use pg_airlock::pure::envelope::{self, Sealing};
-use pg_airlock::pure::keyring::{ChainKey, LogKey, MaskKey, SealKey, Secret};
+use pg_airlock::pure::keyring::{ChainKey, LogKey, MaskKey, SealKey, Seals, Secret};
 use pg_airlock::pure::mask::{Context, Mask};
 use pg_airlock::pure::normalise::normalise;
 use pg_airlock::pure::plaintext::{PlainType, Value};
@@ -27,23 +27,25 @@ fn nonces() -> impl FnMut() -> [u8; 24] {
     move || {
         n += 1;
         let mut nonce = [0; 24];
-        nonce[..8].copy_from_slice(&n.to_be_bytes());
+        nonce[16..].copy_from_slice(&n.to_be_bytes());
         nonce
     }
 }
 
 fn envelope(c: &mut Criterion) {
     let key = SealKey::derive(&Secret::new([1; 32]));
-    let sealing = Sealing {
-        key: &key,
-        version_id: 1,
-        column_uuid: &COLUMN,
-        plain_type: PlainType::Text,
-        tag: None,
-        padded: false,
-    };
-    for (name, open) in [("seal", false), ("open", true)] {
-        let mut group = c.benchmark_group(name);
+    let kept = key.under(&[0; 12]);
+    let keys: [(&str, &dyn Seals); 2] = [("", &key), (" kept", &kept)];
+    for (name, open, (of, with)) in keys.into_iter().flat_map(|key| [("seal", false, key), ("open", true, key)]) {
+        let sealing = Sealing {
+            key: with,
+            version_id: 1,
+            column_uuid: &COLUMN,
+            plain_type: PlainType::Text,
+            tag: None,
+            padded: false,
+        };
+        let mut group = c.benchmark_group(format!("{name}{of}"));
         for size in SIZES {
             let plain = vec![b'x'; size];
             let mut nonce = nonces();
@@ -51,7 +53,7 @@ fn envelope(c: &mut Criterion) {
             group.throughput(Throughput::Bytes(size as u64));
             group.bench_function(BenchmarkId::from_parameter(size), |b| {
                 if open {
-                    b.iter(|| envelope::open(black_box(&sealed), &key, &COLUMN, PlainType::Text).unwrap());
+                    b.iter(|| envelope::open(black_box(&sealed), with, &COLUMN, PlainType::Text).unwrap());
                 } else {
                     b.iter(|| envelope::seal(&sealing, &nonce(), black_box(&plain)));
                 }

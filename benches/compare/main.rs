@@ -65,7 +65,8 @@ fn main() {
     let disk = machine::flushes_per_second(&Place::Disk.directory(), Duration::from_secs(2));
     let version = process::run(bench.postgres.tool("postgres").arg("--version"));
     let mut page = format!(
-        "# Results\n\nWritten by `make bench` ([README.md](README.md) says what each line is). Ratios are of this run on this machine.\n\n\
+        "# Results\n\nWritten by `make bench` ([README.md](README.md) says what each line is). Ratios are of this run on this machine. \
+         Where a target is missed, [PROFILES.md](PROFILES.md) shows where the time goes and [NOTES.md](NOTES.md) says why.\n\n\
          - date: {}\n{}\n- load before: {}\n- server: {}\n- disk: {} flushes a second (8 kB and fdatasync)\n- {rounds} rounds, {} rows\n\n{}\n",
         machine::date(),
         machine::described(),

@@ -5,8 +5,10 @@ use crate::cluster::Cluster;
 use crate::load::script;
 use crate::process::{run, signal};
 use crate::protocol::Conn;
+use crate::world::Place;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// What a session does, by name.
@@ -22,7 +24,10 @@ const STATEMENTS: [(&str, &str, &str); 9] = [
     ("verify", "postgres", "SELECT * FROM airlock.verify_log()"),
 ];
 
-/// Measures all, and says where the lists are.
+/// What [`Recording::through`] found, as PROFILES.md has it.
+static SECTIONS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Measures all, says where the lists are, and writes the short ones down.
 pub fn all(bench: &Bench) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/profile");
     std::fs::create_dir_all(&directory).expect("create a directory");
@@ -47,6 +52,33 @@ pub fn all(bench: &Bench) {
             conn.query(sql).ok();
         });
     }
+    jobs(cluster, &directory, bench.rows / 5);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/PROFILES.md");
+    std::fs::write(&path, format!("{HEAD}{}", SECTIONS.lock().expect("the sections").concat())).expect("write a file");
+    println!("{}", path.display());
+}
+
+/// The beginning of PROFILES.md.
+const HEAD: &str = "# Profiles\n\nWritten by `make profile`: where the processor's time goes, sampled 997 times a second, by object and by function, \
+what is below one percent left out. [NOTES.md](NOTES.md) says what was made of it.\n";
+
+/// A job that seals every row anew, and COPY into an encrypted column.
+fn jobs(cluster: &Cluster, directory: &Path, rows: u64) {
+    let file = Place::Memory.directory().join("rows");
+    let file = file.display();
+    let rows = format!("SELECT g, lpad(g::text, 11, '0') FROM generate_series(1, {rows}) g");
+    cluster.admin(&format!("COPY ({rows}) TO '{file}'"));
+    let mut conn = cluster.connect("postgres");
+    let recording = Recording::start(directory, "copy-in", conn.pid);
+    recording.through(|| {
+        conn.query(&format!("COPY public.filled FROM '{file}'")).ok();
+    });
+    let recording = Recording::start(directory, "reencrypt", conn.pid);
+    recording.through(|| {
+        // else there would be nothing to do
+        cluster.admin("SELECT airlock.rotate_key('pii')");
+        conn.query("CALL airlock.reencrypt('public.sealed')").ok();
+    });
 }
 
 /// A prepared look-up, and the worker that settles what it leaves.
@@ -98,11 +130,38 @@ impl Recording {
             run(&mut report)
         };
         let own = list(&["--no-children", "-g", "none", "--percent-limit", "0.5"]);
+        let objects = list(&["--no-children", "-g", "none", "--percent-limit", "1", "--sort", "dso"]);
         let callers = list(&["--children", "-g", "none", "--percent-limit", "2"]);
         let path = self.data.with_extension("txt");
         std::fs::write(&path, format!("{own}\n# with what they call\n{callers}")).expect("write a list");
         println!("{}", path.display());
-        let top = own.lines().filter(|l| l.contains('%')).take(12);
-        top.for_each(|line| println!("{}", line.trim_end()));
+        let top: Vec<&str> = own.lines().filter(|l| l.contains('%')).take(12).collect();
+        top.iter().for_each(|line| println!("{}", line.trim_end()));
+        let name = path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        SECTIONS.lock().expect("the sections").push(section(&name, &objects, &top));
     }
+}
+
+/// One profile: the shares of the objects, and the functions with most of the time.
+fn section(name: &str, objects: &str, top: &[&str]) -> String {
+    let entries = |lines: &mut dyn Iterator<Item = &str>, skip: usize| -> Vec<(String, f64)> {
+        lines
+            .filter_map(|line| {
+                let mut words = line.split_whitespace();
+                let share = words.next()?.strip_suffix('%')?.parse().ok()?;
+                let rest: Vec<&str> = words.skip(skip).collect();
+                Some((rest.join(" "), share))
+            })
+            .collect()
+    };
+    let objects = entries(&mut objects.lines(), 0);
+    let objects: Vec<String> = objects.iter().map(|(name, share)| format!("{name} {share:.0} %")).collect();
+    // command, object and the kind of symbol stand before the name; a number is a static function of a stripped server
+    let functions = entries(&mut top.iter().copied(), 3);
+    let functions: Vec<String> = functions
+        .iter()
+        .filter(|(name, share)| *share >= 1.0 && !name.starts_with("0x"))
+        .map(|(name, share)| format!("`{name}` {share:.1} %"))
+        .collect();
+    format!("\n## {name}\n\n{}\n\n{}\n", objects.join(", "), functions.join(", "))
 }

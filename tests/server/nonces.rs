@@ -120,6 +120,8 @@ fn no_nonce_comes_twice_under_a_key_version_whoever_seals_and_however() {
     assert_eq!((count, count / 2), (sealed, total), "every value was looked at");
     let twice: Vec<_> = seen.values().filter(|n| **n > 1).collect();
     assert!(twice.is_empty(), "{} of {count} nonces came more than once", twice.len());
-    // each value has an N1 of its own in this release: no two processes share one
-    assert_eq!(halves.len(), count, "N1 came twice");
+    // each session keeps to an N1 of its own: one that two shared would have the values of both
+    let most = sealed / SESSIONS;
+    assert!(halves.len() >= SESSIONS, "{} sessions sealed under {} N1", SESSIONS, halves.len());
+    assert!(halves.values().all(|n| *n <= most), "two sessions sealed under one N1");
 }

@@ -7,7 +7,7 @@
 #![allow(unsafe_code)] // ◆ table access method calls
 
 use crate::pg::columns::own;
-use crate::pg::sys::{compat, raw, switch};
+use crate::pg::sys::{compat, raw, switch, write};
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::pg_sys::{self, Datum};
 
@@ -329,7 +329,7 @@ impl Worker {
             if generated {
                 raw::compute_stored_generated(self.result, self.estate, self.new);
             }
-            Ok(compat::update_row((self.result, self.estate), tid, self.new, self.snapshot, !generated))
+            Ok(write::replace((self.result, self.estate), tid, self.new, self.snapshot, !generated))
         }
     }
 }

@@ -60,13 +60,7 @@ pub fn verify() -> Result<Verdict> {
 /// A verifier for the whole log, or for what follows the records that the log itself says were erased: in what follows that
 /// saying is a link of the chain.
 fn beginning<'k>(key: &'k ChainKey, erased: &[Erased]) -> Result<(Verifier<'k>, Seams)> {
-    let first = "SELECT r.id FROM airlock_catalog.read_record r ORDER BY r.id LIMIT 1";
-    let first = Spi::connect(|client| {
-        client
-            .select(first, Some(1), &[])
-            .and_then(|t| if t.is_empty() { Ok(None) } else { t.first().get_one::<i64>() })
-            .map_err(spi)
-    })?;
+    let first = next_id(i64::MIN)?;
     for erased in erased {
         if let Erased::Records { last, hash, place } = erased {
             if first == last.checked_add(1) {
@@ -152,16 +146,15 @@ fn chain(
     erased: &[Erased],
     last: i64,
 ) -> Result<(Option<Break>, Option<Break>)> {
-    let sql = format!(
-        "SELECT {} FROM airlock_catalog.read_record WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT {CHUNK}",
-        columns()
-    );
-    let (mut from, mut part) = (i64::MIN, None);
-    loop {
-        let (mut found, mut seen, mut parts) = (None, None, Expected::default());
-        tuples::each(&sql, &[from.into(), last.into()], |tuple| {
+    let sql = format!("SELECT {} FROM airlock_catalog.read_record WHERE id >= $1 AND id <= $2 ORDER BY id", columns());
+    let (mut next, mut behind, mut part) = (next_id(i64::MIN)?, i64::MIN, None);
+    while let Some(from) = next.filter(|from| *from <= last) {
+        // a range with two ends: with one the planner, whose statistics may be of before these rows, would sort all that follow
+        let to = from.saturating_add(CHUNK - 1).min(last);
+        let (mut found, mut any, mut parts) = (None, false, Expected::default());
+        tuples::each(&sql, &[from.into(), to.into()], |tuple| {
+            any = true;
             let id = tuple.long(1)?.unwrap_or(0);
-            seen = Some(id);
             let fed = Row::read(tuple)
                 // no record of ours gives such a row
                 .map_err(|error| Break { id, message: error.message })
@@ -178,15 +171,22 @@ fn chain(
         if let Some(found) = found {
             return Ok((Some(found), part));
         }
-        let Some(to) = seen else { return Ok((None, part)) };
         if part.is_none() && !before_0_2() {
-            part = parts.check(from, to, erased)?;
+            part = parts.check(behind, to, erased)?;
         }
-        if to >= last {
-            return Ok((None, part));
-        }
-        from = to + 1;
+        let Some(following) = to.checked_add(1) else { break };
+        behind = following;
+        next = if any { Some(following) } else { next_id(following)? };
     }
+    Ok((None, part))
+}
+
+/// The first record from this id on.
+fn next_id(from: i64) -> Result<Option<i64>> {
+    let mut found = None;
+    let sql = "SELECT r.id FROM airlock_catalog.read_record r WHERE r.id >= $1 ORDER BY r.id LIMIT 1";
+    tuples::each(sql, &[from.into()], |tuple| tuple.long(1).map(|id| found = id).map(|()| false))?;
+    Ok(found)
 }
 
 /// A row behind the cursor row of the same moment: one query, so that no newer row meets an older cursor.

@@ -261,40 +261,33 @@ pub unsafe fn owns_relation(relation: pg_sys::Oid, role: pg_sys::Oid) -> bool {
     }
 }
 
-/// Replaces the row at `tid` by the one in `slot`, indexes included, which `hint` tells that their values probably stay; what
-/// the table says where somebody else has it. PostgreSQL 16 tells summarizing indexes apart.
+/// What an update says of a row's indexes: whether they need it, since PostgreSQL 16 which of them.
+#[cfg(feature = "pg15")]
+pub type Indexes = bool;
+/// The same.
+#[cfg(not(feature = "pg15"))]
+pub type Indexes = pg_sys::TU_UpdateIndexes::Type;
+
+/// Puts the row in `slot` into the indexes, of which `hint` tells that their values probably stay.
 ///
 /// # Safety
-/// The relation of `result` is open and locked, its indexes are open; the tuple is as `snapshot` sees it.
-pub unsafe fn update_row(
+/// The relation of `result` is open and locked, its indexes are open; the row is in the table.
+pub unsafe fn insert_index_tuples(
     (result, estate): (*mut pg_sys::ResultRelInfo, *mut pg_sys::EState),
-    tid: *mut pg_sys::ItemPointerData,
     slot: *mut pg_sys::TupleTableSlot,
-    snapshot: pg_sys::Snapshot,
     hint: bool,
-) -> pg_sys::TM_Result::Type {
+    of: Indexes,
+) {
     let none = std::ptr::null_mut();
-    // SAFETY: as the caller promises; an ERROR becomes a Rust panic.
+    // SAFETY: as the caller promises.
     unsafe {
-        let relation = (*result).ri_RelationDesc;
-        let Some(update) = (*(*relation).rd_tableam).tuple_update else { return pg_sys::TM_Result::TM_Invisible };
-        let (mut failure, mut mode, command) = (Default::default(), 0, pg_sys::GetCurrentCommandId(true));
         #[cfg(feature = "pg15")]
-        let (mut indexes, unchanged) = (false, false);
+        let _ = (of, pg_sys::ExecInsertIndexTuples(result, slot, estate, hint, false, none, none.cast()));
         #[cfg(not(feature = "pg15"))]
-        let (mut indexes, unchanged) = (pg_sys::TU_UpdateIndexes::TU_None, pg_sys::TU_UpdateIndexes::TU_None);
-        let (f, m, i) = (&mut failure, &mut mode, &mut indexes);
-        let found = guarded(|| update(relation, tid, slot, command, snapshot, none, false, f, m, i));
-        if found == pg_sys::TM_Result::TM_Ok && indexes != unchanged && (*result).ri_NumIndices > 0 {
-            #[cfg(feature = "pg15")]
-            pg_sys::ExecInsertIndexTuples(result, slot, estate, hint, false, none.cast(), none.cast());
-            #[cfg(not(feature = "pg15"))]
-            {
-                let few = indexes == pg_sys::TU_UpdateIndexes::TU_Summarizing;
-                pg_sys::ExecInsertIndexTuples(result, slot, estate, hint, false, none.cast(), none.cast(), few);
-            }
+        {
+            let few = of == pg_sys::TU_UpdateIndexes::TU_Summarizing;
+            pg_sys::ExecInsertIndexTuples(result, slot, estate, hint, false, none, none.cast(), few);
         }
-        found
     }
 }
 

@@ -1,5 +1,5 @@
-//! Arrays as PostgreSQL stores them (`utils/array.h`), read from their bytes: an array of one dimension from 1 on, without
-//! NULL, as the log's worker writes them. Nothing is copied, and nothing of PostgreSQL is called.
+//! Arrays as PostgreSQL stores them (`utils/array.h`), read from their bytes and made of them: of one dimension from 1 on,
+//! without NULL, as the log's worker writes them. Nothing of PostgreSQL is called.
 
 /// A one-dimensional array.
 pub struct Flat<'a> {
@@ -65,6 +65,45 @@ impl<'a> Flat<'a> {
     }
 }
 
+/// The bytes of an array of elements of any length, behind its header word; `element` is the number of their type.
+pub fn of_varlena<'a>(element: u32, elements: impl ExactSizeIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut bytes = begun(element, elements.len());
+    for element in elements {
+        bytes.extend_from_slice(&plain_header(element.len() + WORD).to_ne_bytes());
+        bytes.extend_from_slice(element);
+        bytes.resize(bytes.len().next_multiple_of(WORD), 0);
+    }
+    bytes
+}
+
+/// The same of elements of one length, as they are in memory.
+pub fn of_fixed<const N: usize>(element: u32, elements: impl ExactSizeIterator<Item = [u8; N]>) -> Vec<u8> {
+    let mut bytes = begun(element, elements.len());
+    elements.for_each(|element| bytes.extend_from_slice(&element));
+    bytes
+}
+
+/// All but the elements. An array without any has no dimension.
+fn begun(element: u32, count: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(64 + 32 * count);
+    bytes.extend_from_slice(&i32::from(count > 0).to_ne_bytes());
+    bytes.extend_from_slice(&[0; WORD]);
+    bytes.extend_from_slice(&element.to_ne_bytes());
+    if count > 0 {
+        bytes.extend_from_slice(&(count as i32).to_ne_bytes());
+        bytes.extend_from_slice(&1i32.to_ne_bytes());
+    }
+    bytes
+}
+
+/// The header word of a plain varlena of this length, its own four bytes included.
+fn plain_header(length: usize) -> u32 {
+    match cfg!(target_endian = "big") {
+        true => length as u32,
+        false => (length as u32) << 2,
+    }
+}
+
 /// The length, its own four bytes included, that the header word of a plain varlena says (`varatt.h`).
 fn plain_length(header: u32) -> Option<usize> {
     let (plain, length) = match cfg!(target_endian = "big") {
@@ -83,13 +122,13 @@ mod tests {
     use pgrx::datum::AnyArray;
     use pgrx::prelude::*;
 
-    fn bytes_of(sql: &str) -> Vec<u8> {
+    fn bytes(sql: &str) -> Vec<u8> {
         let array = Spi::get_one::<AnyArray>(&format!("SELECT {sql}")).unwrap().unwrap();
         varlena_bytes(array.datum())
     }
 
     fn texts(sql: &str) -> Result<Vec<String>, Other> {
-        let bytes = bytes_of(sql);
+        let bytes = bytes(sql);
         let found = Flat::of(&bytes)?.varlena()?;
         Ok(found.into_iter().map(|e| String::from_utf8_lossy(e).into_owned()).collect())
     }
@@ -103,11 +142,24 @@ mod tests {
         );
         assert_eq!(texts("array_fill(repeat('y', 5000), array[3])"), Ok(vec!["y".repeat(5000); 3]));
         assert_eq!(texts("array['\\x00ff41'::bytea]").map(|t| t.len()), Ok(1));
-        let numbers = bytes_of("array[1, -2, 2147483647]");
+        let numbers = bytes("array[1, -2, 2147483647]");
         let found = Flat::of(&numbers).and_then(|f| f.fixed()).unwrap();
         assert_eq!(found.into_iter().map(i32::from_ne_bytes).collect::<Vec<_>>(), [1, -2, i32::MAX]);
-        let ids = bytes_of("array['00000000-0000-0000-0000-000000000001'::uuid]");
+        let ids = bytes("array['00000000-0000-0000-0000-000000000001'::uuid]");
         assert_eq!(Flat::of(&ids).and_then(|f| f.fixed::<16>()).map(|f| f[0][15]), Ok(1));
+    }
+
+    #[pg_test]
+    fn makes_what_postgres_makes() {
+        for elements in [vec![], vec!["a"], vec!["", "b", "four", "längere"], vec!["x"; 300]] {
+            let list: Vec<String> = elements.iter().map(|e| format!("'{e}'")).collect();
+            let made = of_varlena(pgrx::pg_sys::TEXTOID.to_u32(), elements.iter().map(|e| e.as_bytes()));
+            assert_eq!(made, bytes(&format!("array[{}]::text[]", list.join(", "))), "{elements:?}");
+        }
+        let made = of_fixed(pgrx::pg_sys::INT4OID.to_u32(), [7i32, -1].into_iter().map(i32::to_ne_bytes));
+        assert_eq!(made, bytes("array[7, -1]"));
+        let made = of_fixed::<16>(pgrx::pg_sys::UUIDOID.to_u32(), [].into_iter());
+        assert_eq!(made, bytes("'{}'::uuid[]"));
     }
 
     #[pg_test]
@@ -120,12 +172,12 @@ mod tests {
 
     #[pg_test]
     fn what_is_cut_off_is_no_array() {
-        let whole = bytes_of("array['first', 'next']");
+        let whole = bytes("array['first', 'next']");
         for end in 0..whole.len() {
             let found = Flat::of(&whole[..end]).and_then(|f| f.varlena().map(|v| v.len()));
             assert_eq!(found, Err(Other::Content), "cut after {end}");
         }
-        let numbers = bytes_of("array[1, 2]");
+        let numbers = bytes("array[1, 2]");
         assert_eq!(Flat::of(&numbers[..numbers.len() - 1]).and_then(|f| f.fixed::<4>()), Err(Other::Content));
         // a length that is a lie
         let mut lie = whole.clone();

@@ -28,6 +28,7 @@ pub mod subquery;
 pub mod switch;
 pub mod trigger;
 pub mod tuples;
+pub mod write;
 
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::{pg_sys, FromDatum, IntoDatum};

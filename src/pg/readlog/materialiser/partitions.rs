@@ -6,12 +6,12 @@
 
 use super::store::spi;
 use crate::pg::error::log;
-use crate::pg::sys::{self, sql};
+use crate::pg::sys::{self, scan, sql};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::mask::calendar::civil;
 use crate::pure::name::ident;
 use pgrx::datum::Date;
-use pgrx::Spi;
+use pgrx::{pg_sys, Spi};
 
 /// How many days ahead partitions are made.
 const AHEAD: i32 = 7;
@@ -97,6 +97,12 @@ pub fn of_day(day: i32) -> Result<Vec<String>> {
     Ok(found)
 }
 
+/// The partition of a table and day; `None` when there is none, or a name is in its way.
+pub fn oid(table: &str, day: i32) -> Result<Option<pg_sys::Oid>> {
+    let mine = of(table)?.into_iter().find(|p| p.day == day);
+    Ok(mine.and_then(|p| scan::table_oid(&p.name)))
+}
+
 /// The newest day of which the log has a record; `None` for a log without.
 pub fn newest_used() -> Result<Option<i32>> {
     for partition in of("read_record")?.into_iter().rev() {
@@ -167,8 +173,13 @@ fn make(table: &Table, day: i32) -> Result<()> {
     Ok(())
 }
 
+/// A day as a value.
+pub fn date(day: i32) -> Result<Date> {
+    Date::try_from(day).map_err(|_| Error::new(Kind::Corrupt, "the read log has a day that is none"))
+}
+
 /// A day as SQL writes it.
-pub fn text(day: i32) -> String {
+fn text(day: i32) -> String {
     let (year, month, day) = civil(i64::from(day));
     format!("{year:04}-{month:02}-{day:02}")
 }

@@ -4,11 +4,12 @@ use super::partitions;
 use super::store::{before_0_2, spi, Row, COLUMNS, LATER};
 use crate::pg::keys::entropy;
 use crate::pg::keys::ring::LogKeys;
-use crate::pg::sys::{composite, scan};
+use crate::pg::sys::{composite, scan, write};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::record::{private, Parts};
 use crate::pure::subjects::{self, Touched};
-use pgrx::datum::{DatumWithOid, Uuid};
+use pgrx::datum::{Date, DatumWithOid};
+use pgrx::pg_sys;
 use pgrx::spi::SpiClient;
 
 /// Locks the log's tables for writing, then refuses them if somebody put a trigger or rule on one, or on a partition: it
@@ -68,22 +69,27 @@ const SUBJECT: [&str; 12] = [
     "salt",
 ];
 
-/// Rows that go into one table, many by a statement: one each would cost several times the row.
+/// Rows that go into one table, many at once: one each would cost several times the row.
 struct Sheet<'a> {
     table: &'static str,
     columns: Vec<&'static str>,
-    day: Option<String>,
+    /// The day that they are settled on, and its partition.
+    day: Option<(Date, Option<pg_sys::Oid>)>,
     rows: Vec<Vec<DatumWithOid<'a>>>,
     bytes: usize,
 }
 
 impl<'a> Sheet<'a> {
-    fn new(table: &'static str, columns: Vec<&'static str>, day: Option<i32>) -> Sheet<'a> {
-        Sheet { table, columns, day: day.map(partitions::text), rows: Vec::new(), bytes: 0 }
+    fn new(table: &'static str, mut columns: Vec<&'static str>, day: Option<i32>) -> Result<Sheet<'a>> {
+        let of_day = |day| Ok((partitions::date(day)?, partitions::oid(table, day)?));
+        let day = day.map(of_day).transpose()?;
+        columns.extend(day.map(|_| "settled_on"));
+        Ok(Sheet { table, columns, day, rows: Vec::new(), bytes: 0 })
     }
 
     /// Takes a row with so many bytes of its own.
-    fn push(&mut self, client: &mut SpiClient, row: Vec<DatumWithOid<'a>>, bytes: usize) -> Result<()> {
+    fn push(&mut self, client: &mut SpiClient, mut row: Vec<DatumWithOid<'a>>, bytes: usize) -> Result<()> {
+        row.extend(self.day.map(|(day, _)| day.into()));
         self.rows.push(row);
         self.bytes += bytes;
         if self.rows.len() >= ROWS || self.bytes >= BYTES {
@@ -97,21 +103,28 @@ impl<'a> Sheet<'a> {
         if self.rows.is_empty() {
             return Ok(());
         }
+        let partition = self.day.and_then(|(_, partition)| partition);
+        let done = partition.map(|oid| write::append(oid, &self.columns, &self.rows)).transpose()?;
+        // a table that somebody has added a column to, or of 0.1.0
+        if done != Some(true) {
+            self.insert(client)?;
+        }
+        self.rows.clear();
+        self.bytes = 0;
+        Ok(())
+    }
+
+    /// Writes it by a statement, which heeds defaults.
+    fn insert(&self, client: &mut SpiClient) -> Result<()> {
         let missing = || Error::new(Kind::Undefined, format!("the table airlock_catalog.{} is gone", self.table));
         let table = scan::table_oid(self.table).ok_or_else(missing)?;
         let rows = composite::rows(table, &self.columns, &self.rows)?;
-        let (mut into, mut of) = (self.columns.join(", "), self.columns.join(", r."));
-        if let Some(day) = &self.day {
-            into.push_str(", settled_on");
-            of.push_str(&format!(", '{day}'::pg_catalog.date"));
-        }
+        let (into, of) = (self.columns.join(", "), self.columns.join(", r."));
         let sql = format!(
             "INSERT INTO airlock_catalog.{} ({into}) SELECT r.{of} FROM pg_catalog.unnest($1) AS r",
             self.table
         );
         client.update(sql.as_str(), None, &[rows]).map_err(spi)?;
-        self.rows.clear();
-        self.bytes = 0;
         Ok(())
     }
 }
@@ -125,9 +138,9 @@ pub fn insert(
 ) -> Result<()> {
     let later = if before_0_2() { &[][..] } else { &LATER[..] };
     let columns = COLUMNS.split(", ").chain(later.iter().copied()).collect();
-    let mut records = Sheet::new("read_record", columns, day);
-    let mut private = Sheet::new("read_private", PRIVATE.to_vec(), day);
-    let mut subject = Sheet::new("read_subject", SUBJECT.to_vec(), day);
+    let mut records = Sheet::new("read_record", columns, day)?;
+    let mut private = Sheet::new("read_private", PRIVATE.to_vec(), day)?;
+    let mut subject = Sheet::new("read_subject", SUBJECT.to_vec(), day)?;
     for (row, parts) in rows {
         let id = row.id;
         let bytes = row.record.statement.len();
@@ -149,7 +162,6 @@ pub fn insert(
 
 /// In the order of [`SUBJECT`].
 fn subject_row<'a>(id: i64, salt: &[u8], t: Touched) -> Vec<DatumWithOid<'a>> {
-    let tokens: Vec<Uuid> = t.tokens.into_iter().map(Uuid::from_bytes).collect();
     vec![
         id.into(),
         t.scope.into(),
@@ -158,10 +170,10 @@ fn subject_row<'a>(id: i64, salt: &[u8], t: Touched) -> Vec<DatumWithOid<'a>> {
         t.seen.into(),
         t.scanned.into(),
         t.anybody.into(),
-        tokens.into(),
+        write::uuids(&t.tokens),
         t.listed.into(),
-        t.seen_filter.into(),
-        t.scanned_filter.into(),
+        write::byte_strings(&t.seen_filter),
+        write::byte_strings(&t.scanned_filter),
         salt.to_vec().into(),
     ]
 }

@@ -4,6 +4,7 @@ use crate::pg::readlog::wal;
 use crate::pg::sys::flat::Other;
 use crate::pg::sys::scan;
 use crate::pg::sys::tuples::Tuple;
+use crate::pg::sys::write;
 use crate::pure::chain::{self, Hash};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::ChainKey;
@@ -77,8 +78,8 @@ impl Row {
             r.tls.into(),
             r.application_name.into(),
             r.database.into(),
-            r.views.into(),
-            r.columns.into(),
+            write::texts(&r.views),
+            write::texts(&r.columns),
             r.purpose.into(),
             r.statement.into(),
             r.outcome.map(Outcome::label).into(),
@@ -88,12 +89,12 @@ impl Row {
             r.duration_us.into(),
             r.detail.into(),
             self.hash.into(),
-            r.returned.into(),
-            r.filtered.into(),
-            r.base_columns.into(),
+            write::texts(&r.returned),
+            write::texts(&r.filtered),
+            write::texts(&r.base_columns),
             r.private.map(Vec::from).into(),
             r.subjects.map(Vec::from).into(),
-            r.scopes.into(),
+            write::ints(&r.scopes),
         ];
         if before_0_2() {
             values.truncate(values.len() - LATER.len());
