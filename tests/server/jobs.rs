@@ -285,6 +285,25 @@ fn locked_rows_are_waited_for_and_named_in_the_end() {
 }
 
 #[test]
+fn rows_whose_key_somebody_keeps_are_done_too() {
+    let cluster = running();
+    cluster.admin(
+        "SELECT airlock.rotate_key('work'); CREATE TABLE public.lines (item bigint REFERENCES public.items);
+         ALTER TABLE public.lines OWNER TO app",
+    );
+    // a foreign key's check, one that has come and gone, and two at once
+    cluster.sql("app", "INSERT INTO public.lines VALUES (6)").ok();
+    let mut others: Vec<_> = (0..2).map(|_| cluster.connect("app")).collect();
+    others[0].query("BEGIN; INSERT INTO public.lines VALUES (7), (8)").ok();
+    others[1].query("BEGIN; INSERT INTO public.lines VALUES (8)").ok();
+    cluster.sql("app", "CALL airlock.reencrypt('public.items')").ok();
+    assert_eq!(old(&cluster, "secret", "work"), 0);
+    others.iter_mut().for_each(|other| drop(other.query("COMMIT").ok()));
+    let orphans = "SELECT count(*) FROM public.lines l WHERE NOT EXISTS (SELECT FROM public.items i WHERE i.id = l.item)";
+    assert_eq!(cluster.admin(orphans).value(), "0");
+}
+
+#[test]
 fn a_damaged_value_is_named_and_stops_it() {
     let cluster = running();
     let before = digest(&cluster);

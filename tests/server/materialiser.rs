@@ -317,3 +317,49 @@ fn settled_reads_survive_a_restart() {
     assert_eq!(ids(&cluster), before);
     assert!(fixture::verify(&mut cluster.connect("postgres")).0);
 }
+
+#[test]
+fn verification_reads_each_row_once_though_statistics_are_older_than_the_rows() {
+    let cluster = running();
+    reads(&cluster, "first", 5);
+    all_settled(&cluster);
+    cluster.admin("ANALYZE airlock_catalog.read_record");
+    // three ranges of ten thousand, and a little
+    let mut conn = cluster.connect_as("acme", "more");
+    conn.parse("one", READ);
+    conn.sync().ok();
+    for _ in 0..31 {
+        for _ in 0..1000 {
+            conn.bind("", "one", &[]).execute("", 0);
+        }
+        conn.sync().ok();
+    }
+    let records = all_settled(&cluster);
+    assert!(records > 31_000);
+    let mut admin = cluster.connect("postgres");
+    admin.query("BEGIN").ok();
+    let (ok, bad, message) = fixture::verify(&mut admin);
+    assert!(ok, "{message} at {bad:?}");
+    let read = "SELECT sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_all_tables
+                 WHERE schemaname = 'airlock_catalog' AND relname LIKE 'read\\_record\\_%'";
+    let read: i64 = admin.query(read).value().parse().unwrap();
+    assert!(read >= records && read < records + 1000, "{read} rows were read to verify {records}");
+}
+
+#[test]
+fn a_table_in_the_place_of_a_partition_gets_no_records() {
+    let cluster = running();
+    reads(&cluster, "before", 3);
+    all_settled(&cluster);
+    let moved = "SELECT format('ALTER TABLE airlock_catalog.%1$I SET SCHEMA public; CREATE TABLE airlock_catalog.%1$I (LIKE public.%1$I)', c.relname)
+                   FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+                  WHERE i.inhparent = 'airlock_catalog.read_record'::regclass AND c.relname ~ '_2[0-9]+$' ORDER BY c.relname LIMIT 1";
+    let moved = cluster.admin(moved).value();
+    cluster.admin(&moved);
+    reads(&cluster, "after", 3);
+    all_settled(&cluster);
+    let kept = "SELECT count(*) FROM airlock_catalog.read_record WHERE application_name = 'after'";
+    assert_eq!(cluster.admin(kept).value(), "3", "the partition gets them wherever it is");
+    let (ok, bad, message) = fixture::verify(&mut cluster.connect("postgres"));
+    assert!(ok, "{message} at {bad:?}");
+}

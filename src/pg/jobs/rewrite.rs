@@ -3,7 +3,8 @@
 //! computed, as the table's owner.
 //!
 //! A row is changed only in the version that the batch's snapshot saw, and only while that is the newest, so nobody's update
-//! is lost; rows that others have locked are left for the next pass.
+//! is lost; rows that others have locked are left for the next pass. One that nobody has is not locked first: whoever comes in
+//! the moment between the look and the change is waited for.
 #![allow(unsafe_code)] // ◆ table access method calls
 
 use crate::pg::columns::own;
@@ -62,7 +63,7 @@ pub trait Change {
     unsafe fn prepare(&mut self, desc: pg_sys::TupleDesc) -> Result<bool>;
     /// Whether a row is to be changed. Cheap: it is asked for every row.
     fn due(&mut self, row: &Fields) -> Result<bool>;
-    /// Changes a row. Called again, for the same row, where somebody kept its key meanwhile.
+    /// Changes a row.
     fn apply(&mut self, row: &mut Fields) -> Result<()>;
 }
 
@@ -258,14 +259,13 @@ impl Worker {
                 return Ok(());
             }
             // nobody else has most rows, and then they need not be locked first: that writes as much WAL as the change does
-            let mut found = self.replace(seen, tid, change)?;
-            if found == pg_sys::TM_Result::TM_BeingModified && self.lock(tid) {
-                // locked by somebody who keeps its key only, as a foreign key does
-                let held = self.held;
-                found = self.replace(held, tid, change)?;
-            }
+            let row = match (write::is_untouched(seen), self.held) {
+                (true, _) => Some(seen),
+                (false, held) => self.lock(tid).then_some(held),
+            };
+            let found = row.map(|row| self.replace(row, tid, change)).transpose()?;
             match found {
-                pg_sys::TM_Result::TM_Ok => batch.changed += 1,
+                Some(pg_sys::TM_Result::TM_Ok) => batch.changed += 1,
                 _ => batch.locked += 1,
             }
             pg_sys::ExecClearTuple(self.held);

@@ -107,8 +107,24 @@ unsafe fn all(relation: pg_sys::Relation, places: &[(usize, pg_sys::Oid)], rows:
     }
 }
 
+/// Whether nobody has locked or changed the row in a slot since it was written, as far as its header says.
+///
+/// # Safety
+/// The slot holds a row of a scan.
+pub unsafe fn is_untouched(slot: *mut pg_sys::TupleTableSlot) -> bool {
+    // SAFETY: what the operations of a slot say it is; its row's page is pinned.
+    unsafe {
+        if !std::ptr::eq((*slot).tts_ops, &raw const pg_sys::TTSOpsBufferHeapTuple) {
+            return false;
+        }
+        let tuple = (*slot.cast::<pg_sys::BufferHeapTupleTableSlot>()).base.tuple;
+        !tuple.is_null() && u32::from((*(*tuple).t_data).t_infomask) & pg_sys::HEAP_XMAX_INVALID != 0
+    }
+}
+
 /// Replaces the row at `tid` by the one in `slot`, indexes included, which `hint` tells that their values probably stay; what
-/// the table says where somebody else has it.
+/// the table says where it is not the newest version. Waits for whoever else has the row: the caller has locked it, or has just
+/// seen that nobody has.
 ///
 /// # Safety
 /// The relation of `result` is open and locked, its indexes are open; the tuple is as `snapshot` sees it.
@@ -126,7 +142,7 @@ pub unsafe fn replace(
         let (mut failure, mut mode, mut indexes) = (Default::default(), 0, compat::Indexes::default());
         let (command, none) = (pg_sys::GetCurrentCommandId(true), std::ptr::null_mut());
         let (f, m, i) = (&mut failure, &mut mode, &mut indexes);
-        let found = guarded(|| update(relation, tid, slot, command, snapshot, none, false, f, m, i));
+        let found = guarded(|| update(relation, tid, slot, command, snapshot, none, true, f, m, i));
         let unchanged = indexes == compat::Indexes::default();
         if found == pg_sys::TM_Result::TM_Ok && !unchanged && (*result).ri_NumIndices > 0 {
             compat::insert_index_tuples((result, estate), slot, hint, indexes);

@@ -6,7 +6,7 @@
 
 use super::store::spi;
 use crate::pg::error::log;
-use crate::pg::sys::{self, scan, sql};
+use crate::pg::sys::{self, sql};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::mask::calendar::civil;
 use crate::pure::name::ident;
@@ -53,7 +53,9 @@ pub const TABLES: [Table; 3] = [
 /// A partition of a day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
-    /// Its name in `airlock_catalog`.
+    /// Its number: somebody may have moved it, and put another table in its place.
+    pub oid: pg_sys::Oid,
+    /// Its name, as SQL reads it.
     pub name: String,
     /// The day, as days since 2000-01-01.
     pub day: i32,
@@ -68,20 +70,20 @@ fn name(table: &str, day: i32) -> String {
 /// The partitions by day of a table, the oldest first: those that are attached, whatever their names.
 pub fn of(table: &str) -> Result<Vec<Partition>> {
     // the lower bound as it is written: FOR VALUES FROM ('2026-11-26') TO ('2026-11-27')
-    let sql = "SELECT c.relname::pg_catalog.text, pg_catalog.substring(pg_catalog.pg_get_expr(c.relpartbound, c.oid), $2)::pg_catalog.date AS day \
-               FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid \
+    let sql = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.substring(pg_catalog.pg_get_expr(c.relpartbound, c.oid), $2)::pg_catalog.date AS day, c.oid \
+               FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                WHERE i.inhparent = $1::pg_catalog.regclass AND pg_catalog.pg_get_expr(c.relpartbound, c.oid) ~ $2 ORDER BY 2";
     let table = format!("airlock_catalog.{table}");
     let bound = r"FROM \('([0-9]{4}-[0-9]{2}-[0-9]{2})'\)";
     Spi::connect(|client| {
         let mut found = Vec::new();
         for row in client.select(sql, None, &[table.into(), bound.into()]).map_err(spi)? {
-            let (Some(name), Some(day)) =
-                (row.get::<String>(1).map_err(spi)?, row.get::<Date>(2).map_err(spi)?.map(|d| d.to_pg_epoch_days()))
+            let (Some(name), Some(day), Some(oid)) =
+                (row.get(1).map_err(spi)?, row.get::<Date>(2).map_err(spi)?, row.get(3).map_err(spi)?)
             else {
                 continue;
             };
-            found.push(Partition { name, day });
+            found.push(Partition { oid, name, day: day.to_pg_epoch_days() });
         }
         Ok(found)
     })
@@ -92,21 +94,20 @@ pub fn of_day(day: i32) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for table in &TABLES {
         let mine = of(table.name)?.into_iter().filter(|p| p.day == day);
-        found.extend(mine.map(|p| format!("airlock_catalog.{}", ident(&p.name))));
+        found.extend(mine.map(|p| p.name));
     }
     Ok(found)
 }
 
-/// The partition of a table and day; `None` when there is none, or a name is in its way.
+/// The partition of a table and day.
 pub fn oid(table: &str, day: i32) -> Result<Option<pg_sys::Oid>> {
-    let mine = of(table)?.into_iter().find(|p| p.day == day);
-    Ok(mine.and_then(|p| scan::table_oid(&p.name)))
+    Ok(of(table)?.into_iter().find(|p| p.day == day).map(|p| p.oid))
 }
 
 /// The newest day of which the log has a record; `None` for a log without.
 pub fn newest_used() -> Result<Option<i32>> {
     for partition in of("read_record")?.into_iter().rev() {
-        let sql = format!("SELECT FROM airlock_catalog.{} LIMIT 1", ident(&partition.name));
+        let sql = format!("SELECT FROM {} LIMIT 1", partition.name);
         let used =
             Spi::connect(|client| client.select(sql.as_str(), Some(1), &[]).map(|t| !t.is_empty()).map_err(spi))?;
         if used {

@@ -8,17 +8,16 @@ use crate::pg::error::log;
 use crate::pg::sys;
 use crate::pg::sys::sql::{self, arg};
 use crate::pure::error::{Error, Kind, Result};
-use crate::pure::name::ident;
 use crate::pure::record::RecordKind;
 use crate::pure::retention::{period, Erased, Kept, MARK};
 use crate::pure::seam::Place;
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::Spi;
+use pgrx::{pg_sys, Spi};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// The partition of what is of no day.
-const FIRST: &str = "read_record_first";
+const FIRST: &str = "airlock_catalog.read_record_first";
 
 /// How often it is looked for what may be erased, but for each new day.
 const EVERY: Duration = Duration::from_secs(600);
@@ -136,7 +135,7 @@ struct Day {
 /// The partitions of records that are of a day before this one, the oldest first.
 fn days(before: i32) -> Result<Vec<Day>> {
     let mut all = Vec::new();
-    let last = format!("SELECT max(r.logged_at) FROM airlock_catalog.{FIRST} r");
+    let last = format!("SELECT max(r.logged_at) FROM {FIRST} r");
     let first = Spi::connect(|client| {
         client
             .select(last.as_str(), Some(1), &[])
@@ -149,14 +148,14 @@ fn days(before: i32) -> Result<Vec<Day>> {
             // only from the beginning on
             return Ok(Vec::new());
         }
-        all.push(Partition { name: FIRST.into(), day });
+        all.push(Partition { oid: pg_sys::InvalidOid, name: FIRST.into(), day });
     }
     all.extend(partitions::of("read_record")?.into_iter().filter(|p| p.day < before));
     all.into_iter().map(look).collect()
 }
 
 fn look(partition: Partition) -> Result<Day> {
-    let table = format!("airlock_catalog.{}", ident(&partition.name));
+    let table = partition.name.clone();
     Spi::connect(|client| {
         // from name to name through the index, for a day may have millions of rows
         let sql = format!(
@@ -190,12 +189,12 @@ impl Due {
 
     /// Takes the partition away, in the caller's transaction. `Err` says why it could not be, and nothing is changed.
     pub fn erase(&self) -> Result<std::result::Result<(), String>> {
-        let (parent, name) = (self.table, ident(&self.partition));
+        let (parent, name) = (self.table, &self.partition);
         sql::attempted(|| {
             let done = sql::impatient(|| {
                 let statement = match self.partition == FIRST {
-                    true => format!("TRUNCATE airlock_catalog.{name}"),
-                    false => format!("DROP TABLE airlock_catalog.{name}"),
+                    true => format!("TRUNCATE {name}"),
+                    false => format!("DROP TABLE {name}"),
                 };
                 sql::run(&statement, &[]).map(|_| ())
             })?;
