@@ -299,7 +299,8 @@ fn rows_whose_key_somebody_keeps_are_done_too() {
     cluster.sql("app", "CALL airlock.reencrypt('public.items')").ok();
     assert_eq!(old(&cluster, "secret", "work"), 0);
     others.iter_mut().for_each(|other| drop(other.query("COMMIT").ok()));
-    let orphans = "SELECT count(*) FROM public.lines l WHERE NOT EXISTS (SELECT FROM public.items i WHERE i.id = l.item)";
+    let orphans =
+        "SELECT count(*) FROM public.lines l WHERE NOT EXISTS (SELECT FROM public.items i WHERE i.id = l.item)";
     assert_eq!(cluster.admin(orphans).value(), "0");
 }
 

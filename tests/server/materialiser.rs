@@ -319,11 +319,8 @@ fn settled_reads_survive_a_restart() {
 }
 
 #[test]
-fn verification_reads_each_row_once_though_statistics_are_older_than_the_rows() {
+fn verification_reads_each_row_once_whatever_the_plan() {
     let cluster = running();
-    reads(&cluster, "first", 5);
-    all_settled(&cluster);
-    cluster.admin("ANALYZE airlock_catalog.read_record");
     // three ranges of ten thousand, and a little
     let mut conn = cluster.connect_as("acme", "more");
     conn.parse("one", READ);
@@ -337,6 +334,8 @@ fn verification_reads_each_row_once_though_statistics_are_older_than_the_rows() 
     let records = all_settled(&cluster);
     assert!(records > 31_000);
     let mut admin = cluster.connect("postgres");
+    // as where statistics are older than the rows: what a range has is fetched first, and sorted then
+    admin.query("SET enable_indexscan = off; SET enable_seqscan = off").ok();
     admin.query("BEGIN").ok();
     let (ok, bad, message) = fixture::verify(&mut admin);
     assert!(ok, "{message} at {bad:?}");

@@ -93,13 +93,15 @@ unsafe fn all(relation: pg_sys::Relation, places: &[(usize, pg_sys::Oid)], rows:
         }
         let (count, command) = (slots.len() as i32, pg_sys::GetCurrentCommandId(true));
         guarded(|| insert(relation, slots.as_mut_ptr(), count, command, 0, std::ptr::null_mut()));
-        for slot in slots {
+        for slot in &slots {
+            let slot = *slot;
             if (*result).ri_NumIndices > 0 {
                 compat::insert_index_tuples((result, estate), slot, false, Default::default());
             }
             pg_sys::MemoryContextReset((*pg_sys::MakePerTupleExprContext(estate)).ecxt_per_tuple_memory);
-            pg_sys::ExecDropSingleTupleTableSlot(slot);
         }
+        // the newest first: what holds their descriptors looks for them from its end
+        slots.into_iter().rev().for_each(|slot| pg_sys::ExecDropSingleTupleTableSlot(slot));
         pg_sys::ExecCloseIndices(result);
         pg_sys::MemoryContextSwitchTo(before);
         pg_sys::FreeExecutorState(estate);
