@@ -131,7 +131,7 @@ fn finish(key: &ChainKey, verifier: Verifier, cursor: Cursor, checked: i64) -> R
     if let Err(found) = verifier.end(cursor.last_id, &cursor.last_hash) {
         return Ok(bad(checked, Some(found.id), found.message));
     }
-    if let Some(id) = behind()? {
+    if let Some(id) = behind(cursor.last_id)? {
         return Ok(bad(checked, Some(id), format!("record {id} comes after the log's last record")));
     }
     let message = format!("the log is whole up to record {}", cursor.last_id);
@@ -189,17 +189,18 @@ fn next_id(from: i64) -> Result<Option<i64>> {
     Ok(found)
 }
 
-/// A row behind the cursor row of the same moment: one query, so that no newer row meets an older cursor.
-fn behind() -> Result<Option<i64>> {
+/// A row behind the last that the cursor row names. Under the snapshot that the cursor row was read with, so that no newer row
+/// meets an older cursor; by a constant, so that it is looked up whatever the planner thinks of the join.
+fn behind(last: i64) -> Result<Option<i64>> {
     let parts = match before_0_2() {
         true => "",
         false => "UNION ALL SELECT p.id FROM airlock_catalog.read_private p UNION ALL SELECT s.id FROM airlock_catalog.read_subject s",
     };
     let all = format!("SELECT r.id FROM airlock_catalog.read_record r {parts}");
-    let sql =
-        format!("SELECT pg_catalog.min(r.id) FROM ({all}) r, airlock_catalog.log_cursor c WHERE r.id > c.last_id");
-    let sql = sql.as_str();
-    Spi::connect(|client| client.select(sql, Some(1), &[]).and_then(|t| t.first().get_one::<i64>()).map_err(spi))
+    let sql = format!("SELECT pg_catalog.min(r.id) FROM ({all}) r WHERE r.id > $1");
+    let mut found = None;
+    tuples::each(&sql, &[last.into()], |row| row.long(1).map(|id| found = id).map(|()| false))?;
+    Ok(found)
 }
 
 fn is_empty() -> Result<bool> {

@@ -5,7 +5,7 @@
 use super::sql::{self, Arg};
 use crate::pg::encrypted::value::to_utf8;
 use crate::pure::error::{Error, Kind, Result};
-use pgrx::spi::{SpiError, SpiHeapTupleData, SpiTupleTable};
+use pgrx::spi::{SpiError, SpiTupleTable};
 use pgrx::{pg_sys, FromDatum, PgMemoryContexts, Spi};
 use std::ffi::CStr;
 use zeroize::Zeroizing;
@@ -33,11 +33,6 @@ impl Cells<'_> {
         let Some((datum, oid)) = self.datum(column)? else { return Ok(None) };
         // SAFETY: value and type belong together; the row is alive.
         Ok(unsafe { T::from_polymorphic_datum(datum, false, oid) })
-    }
-
-    /// The row as SPI gives it.
-    pub fn tuple(&self) -> Result<Option<SpiHeapTupleData<'_>>> {
-        self.0.get_heap_tuple().map_err(|_| no_column(0))
     }
 
     /// A text column; empty for NULL.
