@@ -258,7 +258,7 @@ impl Worker {
             if !change.due(&fields(seen, n))? {
                 return Ok(());
             }
-            // nobody else has most rows, and then they need not be locked first: that writes as much WAL as the change does
+            // nobody else has most rows, and then they need not be locked first, which writes a record of WAL of its own
             let row = match (write::is_untouched(seen), self.held) {
                 (true, _) => Some(seen),
                 (false, held) => self.lock(tid).then_some(held),

@@ -276,18 +276,17 @@ pub unsafe fn insert_index_tuples(
     (result, estate): (*mut pg_sys::ResultRelInfo, *mut pg_sys::EState),
     slot: *mut pg_sys::TupleTableSlot,
     hint: bool,
-    of: Indexes,
+    #[cfg_attr(feature = "pg15", allow(unused_variables))] of: Indexes,
 ) {
     let none = std::ptr::null_mut();
     // SAFETY: as the caller promises.
     unsafe {
         #[cfg(feature = "pg15")]
-        let _ = (of, pg_sys::ExecInsertIndexTuples(result, slot, estate, hint, false, none, none.cast()));
+        pg_sys::ExecInsertIndexTuples(result, slot, estate, hint, false, none, none.cast());
         #[cfg(not(feature = "pg15"))]
-        {
-            let few = of == pg_sys::TU_UpdateIndexes::TU_Summarizing;
-            pg_sys::ExecInsertIndexTuples(result, slot, estate, hint, false, none, none.cast(), few);
-        }
+        let few = of == pg_sys::TU_UpdateIndexes::TU_Summarizing;
+        #[cfg(not(feature = "pg15"))]
+        pg_sys::ExecInsertIndexTuples(result, slot, estate, hint, false, none, none.cast(), few);
     }
 }
 

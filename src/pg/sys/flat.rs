@@ -123,8 +123,11 @@ mod tests {
     use pgrx::prelude::*;
 
     fn bytes(sql: &str) -> Vec<u8> {
-        let array = Spi::get_one::<AnyArray>(&format!("SELECT {sql}")).unwrap().unwrap();
-        varlena_bytes(array.datum())
+        // copied before SPI ends: AnyArray is no copy, and the answer goes away with the connection
+        Spi::connect(|client| {
+            let rows = client.select(&format!("SELECT {sql}"), Some(1), &[]).unwrap().first();
+            varlena_bytes(rows.get_one::<AnyArray>().unwrap().unwrap().datum())
+        })
     }
 
     fn texts(sql: &str) -> Result<Vec<String>, Other> {
