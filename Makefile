@@ -38,7 +38,7 @@ endif
 
 # postgresql-15 brings the libraries and the user that the other majors need too
 PACKAGES := postgresql-15 postgresql-server-dev-15 sudo gcc libc6-dev tzdata openssl \
-  $(if $(filter bench,$(MAKECMDGOALS)),postgresql-15-pgaudit) $(if $(filter profile,$(MAKECMDGOALS)),linux-perf) \
+  $(if $(filter bench,$(MAKECMDGOALS)),postgresql-15-pgaudit valgrind) $(if $(filter profile,$(MAKECMDGOALS)),linux-perf) \
   $(if $(filter demo bench profile,$(MAKECMDGOALS)),,chromium) \
   python3-pip $(if $(ASSERT)$(filter-out x86_64,$(shell uname -m)),make perl bison flex pkg-config libssl-dev libxml2-dev zlib1g-dev)
 

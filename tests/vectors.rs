@@ -191,7 +191,7 @@ fn envelope_v1() {
         assert_eq!(header.tag, tag.as_deref(), "{name}");
         assert_eq!((header.padded, header.bound), (padded, false), "{name}");
         let opened = envelope::open(&stored, &key, &column_uuid, ty).unwrap_or_else(|e| panic!("{name}: {e}"));
-        let read = plaintext::decode(ty, &opened, header.padded).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let read = plaintext::decode(ty, opened, header.padded).unwrap_or_else(|e| panic!("{name}: {e}"));
         // by its bytes, for NaN is not equal to itself
         assert_eq!(*plaintext::encode(&read, pad), *plain, "{name}");
 

@@ -50,18 +50,30 @@ pub fn lookups(conn: &mut Conn, protocol: &str, sql: &str, keys: u64) -> f64 {
         conn.parse("", sql);
         conn.sync().ok();
     }
-    processor_time(conn, |conn| {
-        for n in 0..LOOKUPS {
-            // far from each other, as keys at random are
-            let key = (n * 7_919 % keys + 1).to_string();
-            if prepared {
-                conn.bind("", "", &[Some(&key)]).execute("", 0);
-                conn.sync().ok();
-            } else {
-                conn.query(&sql.replace("$1", &key)).ok();
-            }
+    processor_time(conn, |conn| each(conn, prepared, sql, keys, LOOKUPS))
+}
+
+/// The same work, so many times, by whatever clock.
+pub fn repeated(conn: &mut Conn, protocol: &str, sql: &str, keys: u64, times: u64) {
+    let prepared = protocol == "prepared";
+    if prepared {
+        conn.parse("", sql);
+        conn.sync().ok();
+    }
+    each(conn, prepared, sql, keys, times);
+}
+
+fn each(conn: &mut Conn, prepared: bool, sql: &str, keys: u64, times: u64) {
+    for n in 0..times {
+        // far from each other, as keys at random are
+        let key = (n * 7_919 % keys + 1).to_string();
+        if prepared {
+            conn.bind("", "", &[Some(&key)]).execute("", 0);
+            conn.sync().ok();
+        } else {
+            conn.query(&sql.replace("$1", &key)).ok();
         }
-    })
+    }
 }
 
 /// Runs statements of the superuser by psql, which waits however long they take.

@@ -71,7 +71,14 @@ const LOG_SETTINGS: [(&str, &str); 4] = [
 
 /// A running server with the database of the bench.
 pub fn server(postgres: &Postgres, place: Place, kind: Kind) -> Cluster {
-    let mut cluster = Cluster::initdb_at(&place.directory(), postgres.clone(), &[]);
+    let mut cluster = stopped(postgres, place, kind);
+    begin(&mut cluster, kind);
+    cluster
+}
+
+/// The same, not started yet.
+pub fn stopped(postgres: &Postgres, place: Place, kind: Kind) -> Cluster {
+    let cluster = Cluster::initdb_at(&place.directory(), postgres.clone(), &[]);
     for (name, value) in SETTINGS {
         cluster.set(name, value);
     }
@@ -89,12 +96,16 @@ pub fn server(postgres: &Postgres, place: Place, kind: Kind) -> Cluster {
             cluster.set("pgaudit.log", "read");
         }
     }
+    cluster
+}
+
+/// Starts it, and makes the database.
+pub fn begin(cluster: &mut Cluster, kind: Kind) {
     cluster.start();
     cluster.login("postgres", "postgres", &[]).expect("connect").query(&format!("CREATE DATABASE {DATABASE}")).ok();
     if kind == Kind::Airlock {
         cluster.admin("CREATE EXTENSION pg_airlock; SELECT airlock.create_key('pii')");
     }
-    cluster
 }
 
 /// Persons, and a role `plain` that reads them through views of the usual kind.

@@ -96,7 +96,7 @@ fn disclose(args: Args) -> Result<Option<Raw>> {
     let Some(datum) = args.datum(1) else { return Ok(None) };
     let subjects = args.count() - site.subjects;
     let value = if site.rule.encrypted {
-        encrypted::open_value(args.in_place(1).unwrap_or_default(), site.typmod, args, 3..subjects)?
+        encrypted::open_value(args.in_place(1).unwrap_or_default(), site.typmod, None, args, 3..subjects)?
     } else {
         let plain = encrypted::datum_to_value(datum, site.argument)?;
         plain.ok_or_else(|| {
@@ -149,7 +149,7 @@ sql_function!(
             return Err(armed::refusal("disclose_filter"));
         };
         let Some(bytes) = args.in_place(0) else { return Ok(None) };
-        let value = Plain(encrypted::open_value(bytes, site.typmod, args, 3..args.count())?);
+        let value = Plain(encrypted::open_value(bytes, site.typmod, None, args, 3..args.count())?);
         Ok(Some(Raw(encrypted::value_to_datum(&value.0, site.result)?)))
     }
 );

@@ -18,8 +18,10 @@
 use crate::pure::subprocessor::add_today;
 use pgrx::prelude::*;
 use pgrx::{pg_shmem_init, pg_sys, PGRXSharedMemory, PgAtomic};
-use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicI64, AtomicU32, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 
 /// How many backends can be armed at once: one place for each backend id; a backend beyond does not read scoped views.
 pub const PLACES: usize = 4096;
@@ -103,45 +105,65 @@ unsafe impl PGRXSharedMemory for Shared {}
 // SAFETY: the name is used once.
 static SHARED: PgAtomic<Shared> = unsafe { PgAtomic::new(c"pg_airlock") };
 
-thread_local! {
-    static PRELOADED: Cell<bool> = const { Cell::new(false) };
-    /// Moves when this backend itself changed something that is not committed yet, or took it back.
-    static LOCAL_EPOCH: Cell<u64> = const { Cell::new(0) };
-    static CHANGED: Cell<bool> = const { Cell::new(false) };
-}
+// of this process; a thread-local variable of a library costs a call, and these are asked several times for each statement
+static PRELOADED: AtomicBool = AtomicBool::new(false);
+/// Moves when this backend itself changed something that is not committed yet, or took it back.
+static LOCAL_EPOCH: AtomicU64 = AtomicU64::new(0);
+static CHANGED: AtomicBool = AtomicBool::new(false);
 
 /// Reserves the shared memory; in the postmaster, while libraries are preloaded.
 pub fn init() {
-    PRELOADED.with(|p| p.set(true));
+    PRELOADED.store(true, Relaxed);
     pg_shmem_init!(SHARED);
 }
 
 /// Whether the library came in through shared_preload_libraries; without it nothing is hooked and nothing opens.
 pub fn preloaded() -> bool {
-    PRELOADED.with(Cell::get)
+    PRELOADED.load(Relaxed)
 }
 
 /// A number that changes whenever anything cached from the extension's catalog may have changed.
 pub fn generation() -> (u64, u64) {
     let shared = if preloaded() { SHARED.get().generation.load(SeqCst) } else { 0 };
-    (shared, LOCAL_EPOCH.with(Cell::get))
+    (shared, LOCAL_EPOCH.load(Relaxed))
+}
+
+/// Of which generation an answer is that this process keeps.
+pub struct AsOf(AtomicU64, AtomicU64);
+
+impl AsOf {
+    /// There is no answer yet.
+    pub const fn never() -> AsOf {
+        AsOf(AtomicU64::new(u64::MAX), AtomicU64::new(0))
+    }
+
+    /// Whether it is of this one.
+    pub fn is(&self, (shared, local): (u64, u64)) -> bool {
+        self.0.load(Relaxed) == shared && self.1.load(Relaxed) == local
+    }
+
+    /// It is of this one.
+    pub fn set(&self, (shared, local): (u64, u64)) {
+        self.0.store(shared, Relaxed);
+        self.1.store(local, Relaxed);
+    }
 }
 
 /// Marks the catalog as changed by this transaction: our caches reload now, everybody else's after commit.
 pub fn changed() {
-    CHANGED.with(|c| c.set(true));
+    CHANGED.store(true, Relaxed);
     forget();
 }
 
 /// Makes this backend's caches reload.
 pub fn forget() {
-    LOCAL_EPOCH.with(|e| e.set(e.get() + 1));
+    LOCAL_EPOCH.fetch_add(1, Relaxed);
 }
 
 /// Whether this transaction changed something that others cache; it cannot be prepared then, since nobody would tell
 /// them at COMMIT PREPARED.
 pub fn has_changed() -> bool {
-    CHANGED.with(Cell::get)
+    CHANGED.load(Relaxed)
 }
 
 /// Locks or unlocks the keys of this server, at once and whatever becomes of the transaction.
@@ -159,7 +181,8 @@ pub fn keys_locked() -> bool {
 
 /// End of a transaction: publishes the change, or forgets what was taken back. Called by the transaction callback.
 pub fn end_of_transaction(committed: bool) {
-    if CHANGED.with(|c| c.replace(false)) {
+    if CHANGED.load(Relaxed) {
+        CHANGED.store(false, Relaxed);
         if committed && preloaded() {
             SHARED.get().generation.fetch_add(1, SeqCst);
         }

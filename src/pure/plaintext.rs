@@ -268,7 +268,7 @@ mod tests {
         for (ty, name) in [(PlainType::Inet, "inet"), (PlainType::Json, "json")] {
             assert!(!PlainType::ALL.contains(&ty));
             assert_eq!((PlainType::from_code(ty.code()), PlainType::from_name(name)), (None, Some(ty)));
-            assert!(decode(ty, b"10.0.0.1/8", false).is_err());
+            assert!(decode(ty, b"10.0.0.1/8".to_vec().into(), false).is_err());
         }
     }
 

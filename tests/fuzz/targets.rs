@@ -77,7 +77,7 @@ pub fn envelope(data: &[u8]) {
         let at = 6 + header.tag.map_or(0, <[u8]>::len);
         let nonce = data[at..at + 24].try_into().expect("a nonce");
         assert_eq!(envelope::seal(&sealing, nonce, &plain), data);
-        let _ = plaintext::decode(plain_type, &plain, header.padded);
+        let _ = plaintext::decode(plain_type, plain, header.padded);
     }
 }
 
@@ -121,11 +121,11 @@ pub fn root_key(data: &[u8]) {
 /// Bytes that were sealed, as each type.
 pub fn plaintext(data: &[u8]) {
     for ty in types() {
-        if let Ok(value) = plaintext::decode(ty, data, false) {
+        if let Ok(value) = plaintext::decode(ty, data.to_vec().into(), false) {
             assert_eq!(&*plaintext::encode(&value, 0), data);
             let _ = plaintext::canonical(&value);
         }
-        if let Ok(value) = plaintext::decode(ty, data, true) {
+        if let Ok(value) = plaintext::decode(ty, data.to_vec().into(), true) {
             let pad = u16::try_from(data.len()).unwrap_or(u16::MAX);
             assert!(plaintext::is_padded(ty, pad));
             if usize::from(pad) == data.len() {

@@ -4,13 +4,16 @@ use super::lookup::by_key;
 use super::Bench;
 use crate::load::{thrown_away, Pgbench};
 use crate::machine::flushes_per_second;
+use crate::process::run;
 use crate::report::{Line, Target};
 use crate::rounds::interleaved;
-use crate::world::{persons, scopes, settled, Kind, Place};
+use crate::world::{begin, persons, scopes, settled, stopped, Kind, Place};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-pub fn run(bench: &Bench) -> Vec<Line> {
-    let mut lines = vec![on_disk(bench)];
+pub fn lines(bench: &Bench) -> Vec<Line> {
+    let mut lines = vec![on_disk(bench), on_slow_disk(bench)];
     lines.extend(beside_pgaudit(bench));
     lines.push(large(bench));
     lines
@@ -38,6 +41,42 @@ fn on_disk(bench: &Bench) -> Line {
         ],
     );
     Line::pair("durable log, 32 clients: reads / flushes of the disk", "/s", &reads, &flushes, Target::AtLeast(28.0))
+}
+
+/// How much longer each flush takes on the slow disk.
+const SLOW: Duration = Duration::from_millis(2);
+
+/// Where the disk is the limit, and not the processor.
+fn on_slow_disk(bench: &Bench) -> Line {
+    let mut cluster = stopped(&bench.postgres, Place::Disk, Kind::Airlock);
+    let library = cluster.dir.join("slow_disk.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/compare/slow_disk.c");
+    run(Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl"));
+    cluster.set("wal_sync_method", "fdatasync");
+    cluster.environment.push(("LD_PRELOAD".into(), library.display().to_string()));
+    cluster.environment.push(("SLOW_DISK_US".into(), SLOW.as_micros().to_string()));
+    begin(&mut cluster, Kind::Airlock);
+    let rows = bench.rows / 100;
+    persons(&cluster, rows);
+    scopes(&cluster);
+    let ours = by_key("keyless.person", rows);
+    let [reads, flushes] = interleaved(
+        bench.rounds,
+        [
+            &mut || {
+                let tps = readers(bench, "keyless", &ours, 32).transactions(&cluster);
+                settled(&cluster);
+                tps
+            },
+            // this process has the disk as it is
+            &mut || {
+                let one = 1.0 / flushes_per_second(&cluster.dir, Duration::from_secs(1)) + SLOW.as_secs_f64();
+                1.0 / one
+            },
+        ],
+    );
+    let what = "the same on a disk whose flushes take 2 ms more";
+    Line::pair(what, "/s", &reads, &flushes, Target::AtLeast(28.0))
 }
 
 fn beside_pgaudit(bench: &Bench) -> Vec<Line> {

@@ -2,9 +2,13 @@
 
 use super::Bench;
 use crate::load::{lookups, Pgbench, LOOKUPS};
+use crate::protocol::Conn;
 use crate::report::{Line, Target};
-use crate::rounds::interleaved;
+use crate::rounds::{interleaved, Spread};
 use crate::world::{held, settled};
+
+/// Plans of a turn.
+const PLANNED: usize = 500;
 
 /// The script for one of both views.
 pub fn by_key(view: &str, rows: u64) -> String {
@@ -18,7 +22,30 @@ pub fn run(bench: &Bench) -> Vec<Line> {
         lines.push(one(bench, protocol, true));
         lines.push(processor(bench, protocol));
     }
+    lines.push(planning(bench));
     lines
+}
+
+/// What the planner takes for one of both views, its own answer: EXPLAIN by an administrator, who is no sub-processor.
+fn planning(bench: &Bench) -> Line {
+    let cluster = bench.shared();
+    let mut conn = cluster.connect("postgres");
+    let mut planned = |view: &str| -> f64 {
+        let sql = format!("EXPLAIN (SUMMARY, FORMAT JSON) SELECT name, email, amount FROM {view} WHERE id = 42");
+        let one = |conn: &mut Conn| -> f64 {
+            let text = conn.query(&sql).value();
+            let (_, time) = text.split_once("\"Planning Time\": ").expect("a planning time");
+            time.split([',', '\n', '}']).next().and_then(|t| t.trim().parse().ok()).expect("a number")
+        };
+        let times: Vec<f64> = (0..PLANNED).map(|_| one(&mut conn)).collect();
+        Spread::of(&times).median * 1e3
+    };
+    let planned = std::cell::RefCell::new(&mut planned);
+    let [o, t] = interleaved(
+        bench.rounds,
+        [&mut || (planned.borrow_mut())("keyless.person"), &mut || (planned.borrow_mut())("plain.keyless")],
+    );
+    Line::pair("planning a look-up, scope / view", "µs", &o, &t, Target::AtMost(1.2))
 }
 
 /// Where the worker is held, it takes no processor from the session that reads: with few cores that is part of the cost.

@@ -63,7 +63,7 @@ pub const ALL: &[Case] = &[
     ("others", others::run),
     ("cipher", cipher::run),
     ("search", search::run),
-    ("log", log::run),
+    ("log", log::lines),
     ("subjects", subjects::run),
     ("rewrite", rewrite::run),
     ("records", records::run),

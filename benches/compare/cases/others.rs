@@ -1,12 +1,13 @@
 //! Sessions that are nobody's sub-processor: a server with the library against one without.
 
 use super::Bench;
-use crate::cluster::{Cluster, DATABASE};
-use crate::load::{lookups, Pgbench, LOOKUPS};
-use crate::process::run as finish;
+use crate::cluster::{give, Cluster, Postgres, DATABASE};
+use crate::load::{lookups, repeated, Pgbench, LOOKUPS};
+use crate::process::{eventually, run as finish};
 use crate::report::{Line, Target};
 use crate::rounds::interleaved;
-use crate::world::{Kind, Place};
+use crate::world::{begin, stopped, Kind, Place};
+use std::fs;
 
 /// One per cent is to be told from none: more rounds than elsewhere.
 const MORE: usize = 4;
@@ -37,7 +38,62 @@ pub fn run(bench: &Bench) -> Vec<Line> {
             [&mut || lookups(&mut here, protocol, sql, 100_000), &mut || lookups(&mut there, protocol, sql, 100_000)],
         );
         let what = format!("the same, processor time of the session for {LOOKUPS} selects, {protocol}");
-        lines.push(Line::pair(what, "ms", &o, &t, Target::AtMost(1.01)));
+        lines.push(Line::pair(what, "ms", &o, &t, Target::Open));
     }
+    lines.extend(instructions(bench));
     lines
+}
+
+/// What a select costs the session's process, counted: the same on a busy machine, so a hundredth can be told from none.
+fn instructions(bench: &Bench) -> Vec<Line> {
+    let (with, without) = (counting(bench, Kind::Airlock), counting(bench, Kind::Bare));
+    ["prepared", "simple"]
+        .into_iter()
+        .map(|protocol| {
+            let [o, t] = [&with, &without].map(|cluster| per_select(cluster, protocol));
+            let what = format!("the same, instructions of the session's process for a select, {protocol}");
+            Line::pair(what, "", &[o], &[t], Target::AtMost(1.01))
+        })
+        .collect()
+}
+
+/// A server each of whose processes writes down how many instructions it took (Valgrind's callgrind).
+fn counting(bench: &Bench, kind: Kind) -> Cluster {
+    let mut cluster = stopped(&bench.postgres, Place::Memory, kind);
+    let bin = cluster.dir.join("bin");
+    fs::create_dir(&bin).expect("create a directory");
+    let program = bin.join("postgres");
+    let script = format!(
+        "#!/bin/sh\nexec valgrind --tool=callgrind --callgrind-out-file={}/%p.count {} \"$@\"\n",
+        cluster.dir.display(),
+        bench.postgres.0.join("postgres").display()
+    );
+    fs::write(&program, script).expect("write a script");
+    give(&program, 0o755);
+    cluster.postgres = Postgres(bin);
+    begin(&mut cluster, kind);
+    cluster.postgres = bench.postgres.clone();
+    let rows = "INSERT INTO pgbench_accounts SELECT g, 0 FROM generate_series(1, 10000) g";
+    cluster.admin(&format!("CREATE TABLE pgbench_accounts (aid integer PRIMARY KEY, abalance integer); {rows}"));
+    cluster.admin("VACUUM (FREEZE, ANALYZE) pgbench_accounts");
+    cluster
+}
+
+/// Instructions for one select: those of a session with many less those of one with few.
+fn per_select(cluster: &Cluster, protocol: &str) -> f64 {
+    let (few, many) = (200, 5_200);
+    let of = |selects: u64| {
+        let mut conn = cluster.connect("postgres");
+        let counts = cluster.dir.join(format!("{}.count", conn.pid));
+        repeated(&mut conn, protocol, "SELECT abalance FROM pgbench_accounts WHERE aid = $1", 10_000, selects);
+        drop(conn);
+        eventually("the session has ended and said what it took", || {
+            let text = fs::read_to_string(&counts).ok()?;
+            let line = text.lines().rev().find_map(|l| l.strip_prefix("totals: "))?;
+            line.trim().parse::<f64>().ok()
+        })
+    };
+    // the first finds pages as nobody has seen them
+    of(few);
+    (of(many) - of(few)) / (many - few) as f64
 }

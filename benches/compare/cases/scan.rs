@@ -1,7 +1,7 @@
 //! A whole table through a scope, against a security barrier view by hand.
 
 use super::Bench;
-use crate::load::{milliseconds, thrown_away, with_workers};
+use crate::load::{milliseconds, script, thrown_away, with_workers};
 use crate::protocol::Conn;
 use crate::report::{Line, Target};
 use crate::rounds::interleaved;
@@ -38,12 +38,43 @@ pub fn run(bench: &Bench) -> Vec<Line> {
         lines.push(Line::pair(format!("scan, {mask} alone"), "ms", &o, &t, Target::Open));
     }
 
+    let amounts = |from: &str| format!("SELECT sum(amount) FROM {from}");
+    let (ours, theirs) = (amounts("clear.person"), amounts("plain.clear"));
+    let mut clear = cluster.connect("clear");
+    let [o, t] =
+        interleaved(bench.rounds, [&mut || milliseconds(&mut clear, &ours), &mut || milliseconds(&mut view, &theirs)]);
+    lines.push(Line::pair("scan, a clear column alone", "ms", &o, &t, Target::AtMost(1.05)));
+    lines.push(joined(bench));
+
     let three = "count(name), count(email), count(phone)";
     let four = "count(name), count(email), count(phone), count(code)";
     lines.extend(parallel(bench, "three masks without a key", "keyless", three, Target::AtMost(0.75)));
     // a keyed mask is the leader's work, whatever scans
     lines.extend(parallel(bench, "four masks, one keyed", "masked", four, Target::Open));
     lines
+}
+
+/// Two scopes joined on a pseudonym, which the sub-processor sees the same in both.
+fn joined(bench: &Bench) -> Line {
+    let cluster = bench.shared();
+    let rule = r#"{"id": "clear", "code": {"mask": "pseudonym", "domain": "code"}}"#;
+    let sql = format!(
+        "CREATE TABLE public.visit AS SELECT id, code FROM public.person;
+         CREATE ROLE joiner LOGIN;
+         SELECT airlock.create_subprocessor('joiner', role => 'joiner', legal_name => 'joiner', contract => 'DPA', purposes => '{{bench}}');
+         SELECT airlock.create_scope('joiner', 'public.person', '{rule}'), airlock.create_scope('joiner', 'public.visit', '{rule}');
+         CREATE VIEW plain.joined WITH (security_barrier) AS SELECT id, md5(code) AS code FROM public.person;
+         CREATE VIEW plain.visit WITH (security_barrier) AS SELECT id, md5(code) AS code FROM public.visit;
+         GRANT SELECT ON plain.joined, plain.visit TO plain"
+    );
+    script(cluster, "postgres", &sql);
+    script(cluster, "postgres", "VACUUM (FREEZE, ANALYZE) public.visit");
+    let (mut scope, mut view) = (cluster.connect("joiner"), cluster.connect("plain"));
+    let sql = |a: &str, b: &str| format!("SELECT count(*) FROM {a} a JOIN {b} b USING (code)");
+    let (ours, theirs) = (sql("joiner.person", "joiner.visit"), sql("plain.joined", "plain.visit"));
+    let [o, t] =
+        interleaved(bench.rounds, [&mut || milliseconds(&mut scope, &ours), &mut || milliseconds(&mut view, &theirs)]);
+    Line::pair("join of two scopes on a pseudonym / of two views on md5", "ms", &o, &t, Target::AtMost(1.2))
 }
 
 /// With two workers and with none, through the scope; then through the view by hand, which shows what this machine gives.

@@ -3,11 +3,11 @@
 
 use super::value::{datum_to_value, parse, value_to_datum, value_to_text, Plain};
 use super::{
-    carried, carrier, check_form, column_of, key_of, number, open_in, open_of, place, refuse_subprocessor, seal,
+    carried, carrier, check_form, key_of, number, open_in, open_value, place, refuse_subprocessor, seal,
     taken_as_it_is, Form,
 };
 use crate::pg::gucs::{encrypted_input, EncryptedInput};
-use crate::pg::keys::ring::{self, Number};
+use crate::pg::keys::ring::Number;
 use crate::pg::sys::{roles, varlena, varlena_bytes, Args, Raw};
 use crate::pure::envelope::{is_carrier, parse as header};
 use crate::pure::error::{Error, Kind, Result};
@@ -196,7 +196,5 @@ fn decrypt(args: Args) -> Result<Plain> {
         )
         .hint("decrypt the column itself; a literal is plaintext already"));
     }
-    let column = column_of(typmod)?;
-    ring::may_decrypt(&column.key, roles::current())?;
-    open_of(&column, bytes, args, 2..args.count()).map(Plain)
+    open_value(bytes, typmod, Some(roles::current()), args, 2..args.count()).map(Plain)
 }

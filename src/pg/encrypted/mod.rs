@@ -33,14 +33,16 @@ pub use value::{datum_to_value, inet_datum, inet_of, plain_type_of, value_to_dat
 
 use crate::pg::gucs::{encrypted_input, EncryptedInput};
 use crate::pg::keys::entropy;
-use crate::pg::keys::ring::{self, ColumnInfo, KeyInfo, Number};
+use crate::pg::keys::ring::{self, ColumnInfo, KeyInfo, Number, Opener, SealVersion};
 use crate::pg::readlog::identity;
 use crate::pg::sys::Args;
 use crate::pure::envelope::{self, Row, Sealing};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::plaintext::{decode, encode, is_padded, Value};
 use crate::pure::tag::{self, MatchTag};
+use pgrx::pg_sys::Oid;
 use std::ops::Range;
+use std::rc::Rc;
 use value::{parse, Plain};
 use zeroize::Zeroizing;
 
@@ -192,32 +194,52 @@ fn check_form(bytes: &[u8], form: Form) -> Result<()> {
 
 /// Opens a stored value of this column, which is bound to no row. AL002, AL003.
 fn open(column: &ColumnInfo, bytes: &[u8]) -> Result<Value> {
-    if column.bind.is_empty() {
-        return open_in(column, bytes, None);
+    match column.bind.is_empty() {
+        true => open_in(column, bytes, None),
+        false => Err(rowless(column)),
     }
-    Err(Error::new(Kind::NotAuthentic, "the column is bound to its row, and the row is not given")
+}
+
+fn rowless(column: &ColumnInfo) -> Error {
+    Error::new(Kind::NotAuthentic, "the column is bound to its row, and the row is not given")
         .detail(origin(column))
-        .hint(format!("give the bound columns as last arguments: {}", bind::call(column))))
+        .hint(format!("give the bound columns as last arguments: {}", bind::call(column)))
 }
 
 /// Opens a stored value of this column and row, or one that is bound to no row. AL002, AL003.
 fn open_in(column: &ColumnInfo, bytes: &[u8], row: Option<&Row>) -> Result<Value> {
-    let here = |e: Error| {
-        let why = e.detail.clone().map_or(String::new(), |why| why + " ");
-        e.detail(why + &origin(column))
-    };
-    let header = envelope::parse(bytes).map_err(here)?;
+    let header = envelope::parse(bytes).map_err(|e| read_from(column, e))?;
+    open_by(column, &*version_of(column, &header)?, (bytes, &header), row)
+}
+
+/// The version that sealed a value of this column. AL003 where it is of another key.
+fn version_of(column: &ColumnInfo, header: &envelope::Header<'_>) -> Result<Rc<SealVersion>> {
     let version = ring::seal_version(header.version_id)?;
     if version.key.key_no != column.key.key_no {
-        return Err(here(Error::new(Kind::NotAuthentic, "ciphertext does not authenticate here")
+        return Err(read_from(column, Error::new(Kind::NotAuthentic, "ciphertext does not authenticate here")
             .hint("The value is sealed under another key: it was moved from another column. To copy a value, write SET d = airlock.decrypt(c).")));
     }
+    Ok(version)
+}
+
+fn open_by(
+    column: &ColumnInfo,
+    version: &SealVersion,
+    (bytes, header): (&[u8], &envelope::Header<'_>),
+    row: Option<&Row>,
+) -> Result<Value> {
     let (uuid, plain_type) = (&column.uuid, column.key.plain_type);
     let plain = version.keys.open(header.nonce(), |key| match row {
         None => envelope::open(bytes, key, uuid, plain_type),
         Some(row) => envelope::open_bound(bytes, row, key, uuid, plain_type),
     })?;
-    decode(plain_type, &plain.map_err(here)?, header.padded)
+    decode(plain_type, plain.map_err(|e| read_from(column, e))?, header.padded)
+}
+
+/// An error with where the value was read in its detail.
+fn read_from(column: &ColumnInfo, e: Error) -> Error {
+    let why = e.detail.clone().map_or(String::new(), |why| why + " ");
+    e.detail(why + &origin(column))
 }
 
 /// Where a value was read, for the detail of an error.
@@ -225,22 +247,34 @@ fn origin(column: &ColumnInfo) -> String {
     format!("The value was read from encrypted column number {}, key \"{}\".", column.column_no, column.key.name)
 }
 
-/// Opens a stored value of the column that `typmod` names. Checks no right: whoever calls has. Those arguments of the
-/// call that `bound` says are the row that it is bound to, where it is.
+/// Opens a stored value of the column that `typmod` names, for a role that must have the right to; for `None` whoever calls
+/// has checked. Those arguments of the call that `bound` says are the row that it is bound to, where it is.
 ///
 /// # Errors
-/// AL003 when the typmod names no column, or the value is not of that column and row; AL001, AL002 by the state of the
-/// keys; 22023 when the row has another number of columns.
-pub fn open_value(bytes: &[u8], typmod: i32, args: Args, bound: Range<usize>) -> Result<Value> {
-    open_of(&*column_of(typmod)?, bytes, args, bound)
-}
-
-/// The same of a column that is at hand.
-fn open_of(column: &ColumnInfo, bytes: &[u8], args: Args, bound: Range<usize>) -> Result<Value> {
-    if bound.is_empty() {
-        return open(column, bytes);
+/// AL003 when the typmod names no column, or the value is not of that column and row; AL004 without the right; AL001, AL002
+/// by the state of the keys; 22023 when the row has another number of columns.
+pub fn open_value(bytes: &[u8], typmod: i32, reader: Option<Oid>, args: Args, bound: Range<usize>) -> Result<Value> {
+    let column = || {
+        let column = column_of(typmod)?;
+        reader.map_or(Ok(()), |role| ring::may_decrypt(&column.key, role)).map(|()| column)
+    };
+    let header = match envelope::parse(bytes) {
+        Ok(header) => header,
+        Err(e) => return Err(read_from(&*column()?, e)),
+    };
+    let opener = ring::lately((typmod, header.version_id), reader, || {
+        let column = column()?;
+        let version = version_of(&column, &header)?;
+        Ok(Opener { column, version, reader })
+    })?;
+    let row = match bound.is_empty() {
+        true => None,
+        false => Some(bind::row_of(args, bound, &opener.column)?),
+    };
+    if row.is_none() && !opener.column.bind.is_empty() {
+        return Err(rowless(&opener.column));
     }
-    open_in(column, bytes, Some(&bind::row_of(args, bound, column)?))
+    open_by(&opener.column, &opener.version, (bytes, &header), row.as_ref())
 }
 
 /// Opens a stored value of this column, of the row whose bound columns these are (`None`: NULL), with their types. Checks no right: whoever
@@ -276,11 +310,11 @@ pub fn authenticate(column: &ColumnInfo, bytes: &[u8], row: Option<&Row>, form: 
         None => envelope::open(bytes, key, uuid, plain_type),
         Some(row) => envelope::open_bound(bytes, row, key, uuid, plain_type),
     })?;
-    decode(plain_type, &plain?, header.padded).map(|value| drop(Plain(value)))
+    decode(plain_type, plain?, header.padded).map(|value| drop(Plain(value)))
 }
 
 /// The column that a typmod names. AL003 for a key's number, or when the call site knows none.
-fn column_of(typmod: i32) -> Result<std::rc::Rc<ColumnInfo>> {
+fn column_of(typmod: i32) -> Result<Rc<ColumnInfo>> {
     if typmod >= 0 {
         if let Number::Column(column) = number(typmod)? {
             return Ok(column);
@@ -292,7 +326,7 @@ fn column_of(typmod: i32) -> Result<std::rc::Rc<ColumnInfo>> {
 }
 
 /// The key whose version sealed a stored value; AL003 when it is of no key here.
-fn key_of(version_id: u32) -> Result<std::rc::Rc<KeyInfo>> {
+fn key_of(version_id: u32) -> Result<Rc<KeyInfo>> {
     ring::key_of_version(version_id)?
         .ok_or_else(|| Error::new(Kind::NotAuthentic, "the value is sealed by a key that is not of this database"))
 }

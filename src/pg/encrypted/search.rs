@@ -20,13 +20,14 @@ use super::needle::two_keys;
 use super::type_oids;
 use crate::pg::contain::functions_of;
 use crate::pg::keys::ring::{self, Named};
-use crate::pg::shared;
+use crate::pg::shared::{self, AsOf};
 use crate::pg::sys::{binary_upgrade, compat, function_oid, list, raw, scan, typmod_of_expression, Args, Raw};
 use crate::pure::error::{Error, Kind, Result};
 use crate::sql_function;
 use pgrx::pg_sys::{self, NodeTag};
 use std::cell::Cell;
 use std::ffi::{c_void, CStr};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// `=` and `<>` of a type, each with its function; `pg_operator.dat`.
 type Operators = [(u32, u32); 2];
@@ -256,9 +257,9 @@ pub(in crate::pg) unsafe fn call(
     unsafe { pg_sys::makeFuncExpr(function, result, args, none, none, form).cast() }
 }
 
+/// Whether the database has encrypted columns, as of a generation.
+static WANTED: (AsOf, AtomicBool) = (AsOf::never(), AtomicBool::new(false));
 thread_local! {
-    /// Whether the database has encrypted columns, as of a generation.
-    static WANTED: Cell<((u64, u64), bool)> = const { Cell::new(((u64::MAX, 0), false)) };
     /// The functions of operators that always refuse, as of the same.
     static REFUSING: Cell<[Option<pg_sys::Oid>; 3]> = const { Cell::new([None; 3]) };
 }
@@ -270,21 +271,22 @@ thread_local! {
 /// As the keyring's.
 pub fn wanted() -> Result<bool> {
     let generation = shared::generation();
-    let (known, wanted) = WANTED.with(Cell::get);
-    if known == generation {
-        return Ok(wanted);
+    let (known, wanted) = &WANTED;
+    if known.is(generation) {
+        return Ok(wanted.load(Relaxed));
     }
     // the last of the keyring's tables: where pg_upgrade or a script is still making them there is none to look into
     let made = scan::table_oid("key_grant").is_some() && !binary_upgrade();
     // a catalog that cannot be read is told by what needs it, not by every statement, its repair among them
-    let wanted = made && scan::table_oid("encrypted_column").is_some() && ring::any_column().unwrap_or(false);
-    if let Some((plain, _)) = type_oids().filter(|_| wanted) {
+    let found = made && scan::table_oid("encrypted_column").is_some() && ring::any_column().unwrap_or(false);
+    if let Some((plain, _)) = type_oids().filter(|_| found) {
         let text = pg_sys::TEXTOID;
         let refusing = [[plain, plain], [plain, text], [text, plain]];
         REFUSING.with(|r| r.set(refusing.map(|types| function_oid(c"not_comparable", &types))));
     }
-    WANTED.with(|w| w.set((generation, wanted)));
-    Ok(wanted)
+    wanted.store(found, Relaxed);
+    known.set(generation);
+    Ok(found)
 }
 
 /// Refuses a comparison that the type does not have as soon as a statement is analysed, when it is prepared or a view is

@@ -1,14 +1,15 @@
 //! A backend's keyring: what the catalog says about keys, columns and grants, and the keys it has unwrapped. Dropped
 //! (and so zeroized) whenever the shared generation moves.
 
+mod lately;
 mod load;
+mod rights;
 pub mod subjects;
 
 use super::derived::Derived;
 use super::memory::Locked;
 use super::{entropy, root};
-use crate::pg::shared;
-use crate::pg::sys::role_name;
+use crate::pg::shared::{self, AsOf};
 use crate::pure::envelope::CarrierKey;
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::{
@@ -25,6 +26,8 @@ use std::rc::Rc;
 
 mod spelled;
 pub mod versions;
+pub use lately::{lately, Opener};
+pub use rights::{forget_rights, may_decrypt, may_match, rights_moved};
 pub use spelled::spelled;
 
 /// The owner of the log key's versions: a fixed uuid, there is one log in a database.
@@ -98,13 +101,15 @@ struct Ring {
     logs: HashMap<u32, Rc<LogKeys>>,
     subjects: HashMap<(u32, String), Rc<Locked<SubjectKey>>>,
     allowed: HashMap<(i32, u32, bool), bool>,
+    lately: Option<lately::Opener>,
 }
 
 use load::{load, ColumnRow, VersionRow};
 
+/// The generation that the ring is of, if there is one: at the end of most transactions it is the present one.
+static OF: AsOf = AsOf::never();
 thread_local! {
     static RING: RefCell<Option<Ring>> = const { RefCell::new(None) };
-    static RIGHTS_MOVED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
     static CARRIER: RefCell<Option<(u32, Rc<Locked<CarrierKey>>)>> = const { RefCell::new(None) };
 }
 
@@ -119,6 +124,7 @@ fn with<T>(f: impl FnOnce(&mut Ring) -> Result<T>) -> Result<T> {
             return f(ring);
         }
         let fresh = load(generation)?;
+        OF.set(fresh.generation);
         f(cell.borrow_mut().insert(fresh))
     })
 }
@@ -340,85 +346,20 @@ fn active(ring: &Ring, owner: &[u8; 16], usage: Use) -> Result<VersionRow> {
     })
 }
 
-/// AL004 unless the role holds decrypt on the key, itself or by membership. Superusers are not exempt.
-pub fn may_decrypt(key: &KeyInfo, role: pg_sys::Oid) -> Result<()> {
-    may(key, role, false)
-}
-
-/// AL004 unless the role holds match or decrypt on the key.
-pub fn may_match(key: &KeyInfo, role: pg_sys::Oid) -> Result<()> {
-    may(key, role, true)
-}
-
-fn may(key: &KeyInfo, role: pg_sys::Oid, matching: bool) -> Result<()> {
-    if RIGHTS_MOVED.with(|r| r.replace(false)) {
-        forget_rights();
-    }
-    let allowed = with(|ring| {
-        if let Some(known) = ring.allowed.get(&(key.key_no, role.to_u32(), matching)) {
-            return Ok(*known);
-        }
-        let mut found = false;
-        for (key_no, grantee, access, mac) in &ring.grants {
-            if *key_no != key.key_no || !(access == "decrypt" || (matching && access == "match")) {
-                continue;
-            }
-            if !super::has_rights_of(role, *grantee) {
-                continue;
-            }
-            let name = role_name(*grantee);
-            let items: [&[u8]; 3] = [&key.uuid, name.as_bytes(), access.as_bytes()];
-            if !root::root()?.catalog_key().verify("grant", &items, mac) {
-                return Err(Error::new(
-                    Kind::NotAuthentic,
-                    format!("the catalog row of a grant on key \"{}\" was changed", key.name),
-                )
-                .hint("revoke and grant again"));
-            }
-            found = true;
-            break;
-        }
-        ring.allowed.insert((key.key_no, role.to_u32(), matching), found);
-        Ok(found)
-    })?;
-    if allowed {
-        return Ok(());
-    }
-    let (what, grant) = if matching { ("match", "grant_match") } else { ("decrypt", "grant_decrypt") };
-    let role = role_name(role);
-    Err(Error::new(Kind::NoRight, format!("role \"{role}\" may not {what} with key \"{}\"", key.name)).hint(format!(
-        "SELECT airlock.{grant}({}, {})",
-        literal(&key.name),
-        literal(&role)
-    )))
-}
-
-/// Roles or memberships changed: answers about rights are forgotten before the next question. Sets a flag only.
-pub fn rights_moved() {
-    RIGHTS_MOVED.with(|r| r.set(true));
-}
-
-/// Forgets answers about memberships; called at the end of each transaction.
-pub fn forget_rights() {
-    RING.with(|r| {
-        if let Ok(mut ring) = r.try_borrow_mut() {
-            if let Some(ring) = ring.as_mut() {
-                ring.allowed.clear();
-            }
-        }
-    });
-}
-
 /// Drops what was unwrapped when the shared generation has moved on; called at the end of each transaction, so that a
 /// backend that is woken wipes its keys without being asked for one.
 pub fn drop_stale() {
-    RING.with(|r| {
-        if let Ok(mut ring) = r.try_borrow_mut() {
-            if ring.as_ref().is_some_and(|ring| ring.generation != shared::generation()) {
-                *ring = None;
+    let generation = shared::generation();
+    if !OF.is(generation) {
+        RING.with(|r| {
+            if let Ok(mut ring) = r.try_borrow_mut() {
+                if ring.as_ref().is_some_and(|ring| ring.generation != generation) {
+                    *ring = None;
+                }
+                OF.set(generation);
             }
-        }
-    });
+        });
+    }
     root::drop_stale();
 }
 

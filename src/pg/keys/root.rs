@@ -12,6 +12,7 @@ use crate::pure::key_source::KeySource;
 use crate::pure::keyring::{CatalogKey, RootKey};
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// The root key and its generation in this database; 0 while none is stored yet.
 pub struct Root {
@@ -32,6 +33,8 @@ impl Root {
 /// What is kept: the generation and the source it was read under.
 type Cached = Option<((u64, u64), String, Rc<Root>)>;
 
+/// This process had the root key once: others have nothing to drop when their transactions end.
+static HAD: AtomicBool = AtomicBool::new(false);
 thread_local! {
     static ROOT: RefCell<Cached> = const { RefCell::new(None) };
 }
@@ -65,12 +68,16 @@ pub fn root() -> Result<Rc<Root>> {
     let (key, generation_of_key) = rotation::follow(key, found)?;
     let catalog = Locked::new(|| Ok(key.catalog_key()))?;
     let root = Rc::new(Root { key, generation: generation_of_key, catalog });
+    HAD.store(true, Relaxed);
     ROOT.with(|r| r.replace(Some((generation, source, root.clone()))));
     Ok(root)
 }
 
 /// Drops the root key when it was read before the shared generation moved.
 pub fn drop_stale() {
+    if !HAD.load(Relaxed) {
+        return;
+    }
     ROOT.with(|r| {
         if let Ok(mut root) = r.try_borrow_mut() {
             if root.as_ref().is_some_and(|(generation, ..)| *generation != shared::generation()) {

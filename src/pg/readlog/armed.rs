@@ -9,11 +9,13 @@
 //! record still can name what they read, or does so already.
 
 mod contract;
+mod ends;
 mod explained;
 mod leading;
 mod reads;
 mod settle;
 
+pub use ends::{aborted, forget_all, rest, subcommitted, transaction_ended, unpublish};
 pub use explained::explain;
 pub use leading::{inside_worker, lead};
 pub use reads::{next_number, persons_of};
@@ -32,9 +34,10 @@ use crate::pure::subprocessor::Connection;
 use crate::pure::wire::{Limits, Portal, Put, Wire, MOST_WAITING};
 use contract::{asked, Asked};
 use reads::{Ended, Read};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Identity of an executor run: the address of its QueryDesc, never followed here.
 pub type Run = usize;
@@ -65,14 +68,21 @@ struct State {
     published: bool,
 }
 
+/// There may be something in the state. Where there is not, whoever asks for it is done at once.
+static TOUCHED: AtomicBool = AtomicBool::new(false);
 thread_local! {
-    /// Something passed containment in this transaction.
-    static CONTAINED: Cell<bool> = const { Cell::new(false) };
     static STATE: RefCell<State> = RefCell::new(State::default());
+}
+
+/// Whether anything was noted since the last transaction that left nothing. Never in sessions that are nobody's, but for
+/// commands that define encrypted columns.
+pub fn touched() -> bool {
+    TOUCHED.load(Relaxed)
 }
 
 /// Looks at the state, or changes it; afterwards the gate knows whether it has anything to do.
 fn with<T>(body: impl FnOnce(&mut State) -> T) -> T {
+    TOUCHED.store(true, Relaxed);
     STATE.with(|s| {
         let mut state = s.borrow_mut();
         let result = body(&mut state);
@@ -108,6 +118,7 @@ pub fn begin_utility(portal: Portal, header: Option<bool>) {
 
 /// Notes that `frame` starts.
 pub fn enter(frame: Frame) {
+    TOUCHED.store(true, Relaxed);
     STATE.with(|s| s.borrow_mut().frames.push(frame));
 }
 
@@ -181,13 +192,6 @@ pub fn arm(
     waited
 }
 
-/// The transaction ended: nothing is read for anybody any more.
-pub fn unpublish() {
-    if STATE.with(|s| std::mem::take(&mut s.borrow_mut().published)) {
-        shared::unpublish(sys::backend().0);
-    }
-}
-
 /// Before each run of an armed statement (each FETCH too): the session must still be the sub-processor's, and if anything
 /// changed since, or a day began, or the statement had been answered before, the contract is asked again. AL006 after a
 /// suspension, even for a cursor opened before.
@@ -242,7 +246,7 @@ pub fn runs(run: Run, portal: Portal) {
 
 /// Notes that a run passed containment when it started.
 pub fn contain(run: Run) {
-    CONTAINED.with(|c| c.set(true));
+    TOUCHED.store(true, Relaxed);
     STATE.with(|s| {
         let mut state = s.borrow_mut();
         if !state.contained.contains(&run) {
@@ -254,7 +258,7 @@ pub fn contain(run: Run) {
 /// The run ended; true when it was one of ours. In a session that has read nothing for a sub-processor since its
 /// transaction began, one comparison.
 pub fn forget(run: Run) -> bool {
-    if !CONTAINED.with(Cell::get) {
+    if !touched() {
         return false;
     }
     subjects::forget(run);
@@ -265,17 +269,6 @@ pub fn forget(run: Run) -> bool {
         state.orphans.retain(|r| *r != run);
         before != state.contained.len()
     })
-}
-
-/// The transaction ended: no run outlives it.
-pub fn forget_all() {
-    CONTAINED.with(|c| c.set(false));
-    subjects::forget_all();
-    STATE.with(|s| {
-        let mut state = s.borrow_mut();
-        state.contained.clear();
-        state.orphans.clear();
-    });
 }
 
 /// Whether a run that is not armed may go on: it did not outlive the read that it belonged to, and passed containment when it
@@ -300,7 +293,7 @@ pub fn may_go_on(run: Run) -> Result<()> {
 
 /// Whether the statement is armed, or one inside it was.
 pub fn is_armed(run: Run) -> bool {
-    STATE.with(|s| s.borrow().reads.iter().any(|r| r.concerns(run)))
+    touched() && STATE.with(|s| s.borrow().reads.iter().any(|r| r.concerns(run)))
 }
 
 /// Whether the innermost running statement is armed for this scope. The question of `gate` and `disclose`.
@@ -401,31 +394,6 @@ pub fn end(run: Run) -> Result<()> {
         s.reads.iter_mut().for_each(|r| r.runs.retain(|(other, _)| *other != run));
     });
     settle::outcomes_of_intents()
-}
-
-/// A (sub)transaction aborted: the statements that belong to it will see no ExecutorEnd. Touches no catalog.
-pub fn aborted(level: i32) -> Result<()> {
-    with(|s| {
-        s.end(|r| r.level >= level, &Ended::now(None, None));
-        s.reads.iter_mut().for_each(|r| r.runs.retain(|(_, of)| *of < level));
-    });
-    settle::outcomes_of_intents()
-}
-
-/// The transaction ended: no portal outlives it.
-pub fn transaction_ended() -> Result<()> {
-    with(|s| s.wire.transaction_ends());
-    aborted(0)
-}
-
-/// A subtransaction committed: its open cursors now belong to the parent.
-pub fn subcommitted(level: i32) {
-    with(|s| {
-        for read in &mut s.reads {
-            let levels = read.runs.iter_mut().map(|(_, of)| of).chain([&mut read.level]);
-            levels.filter(|of| **of >= level).for_each(|of| *of = level - 1);
-        }
-    });
 }
 
 /// The armed runs that are in the middle of something, innermost last.

@@ -3,10 +3,12 @@
 //! These touch no catalog. The outcome of a read is written here when no ExecutorEnd comes: after an error, for a cursor
 //! that ROLLBACK closes, when the backend is terminated.
 #![allow(unsafe_code)] // ◆ callbacks
+#![allow(ffi_unwind_calls)] // reason: one read of a variable, which cannot raise
 
 use super::{armed, identity, wire};
 use crate::pg::encrypted::ddl;
 use crate::pg::error::run;
+use crate::pg::sys::raw;
 use crate::pg::{keys, shared};
 use crate::pure::error::{Error, Kind};
 use pgrx::pg_sys;
@@ -43,7 +45,7 @@ pub unsafe extern "C-unwind" fn transaction_ends(event: pg_sys::XactEvent::Type,
         E::XACT_EVENT_PRE_COMMIT | E::XACT_EVENT_PRE_PREPARE => {
             // SAFETY: reads this transaction's id; raises before anything is committed; the frame owns nothing.
             unsafe {
-                if pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId {
+                if armed::touched() && pg_sys::GetTopTransactionIdIfAny() != pg_sys::InvalidTransactionId {
                     run(armed::before_commit);
                 }
             }
@@ -57,18 +59,24 @@ pub unsafe extern "C-unwind" fn transaction_ends(event: pg_sys::XactEvent::Type,
     // abort any more. An outcome that cannot be written leaves its read open in the log.
     unsafe {
         run(|| {
-            armed::cut(0);
-            armed::forget_all();
+            let touched = armed::touched();
+            if touched {
+                armed::cut(0);
+                armed::forget_all();
+            }
             keys::ring::forget_rights();
             shared::end_of_transaction(committed);
-            if pg_sys::RecoveryInProgress() {
+            if raw::raw_in_recovery() {
                 // replay moves no generation: on a standby nothing outlives its transaction
                 shared::forget();
             }
-            if let Err(error) = armed::transaction_ended() {
-                crate::pg::error::log(format!("the outcome of a read could not be recorded: {}", error.message));
+            if touched {
+                if let Err(error) = armed::transaction_ended() {
+                    crate::pg::error::log(format!("the outcome of a read could not be recorded: {}", error.message));
+                }
+                armed::unpublish();
+                armed::rest();
             }
-            armed::unpublish();
             keys::ring::drop_stale();
             Ok(())
         });
@@ -96,9 +104,12 @@ pub unsafe extern "C-unwind" fn subtransaction_ends(
                 }
                 keys::ring::forget_rights();
                 ddl::abort(level);
-                armed::aborted(level)
+                match armed::touched() {
+                    true => armed::aborted(level),
+                    false => Ok(()),
+                }
             }),
-            E::SUBXACT_EVENT_COMMIT_SUB => armed::subcommitted(level),
+            E::SUBXACT_EVENT_COMMIT_SUB if armed::touched() => armed::subcommitted(level),
             _ => {}
         }
     }

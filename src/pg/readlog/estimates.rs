@@ -21,6 +21,7 @@ use crate::pure::error::Result;
 use pgrx::pg_sys::{self, NodeTag, RTEKind};
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Neither so few rows that a nested loop over two such tables seems cheap, nor so many that compiling the query does.
 const ROWS: f64 = 100_000.0;
@@ -42,8 +43,19 @@ pub struct Told {
     foreign: bool,
 }
 
+/// In variables of the process: each column of each statement asks, and one that is thread-local costs a call.
+static TOLD: (AtomicBool, AtomicBool) = (AtomicBool::new(false), AtomicBool::new(false));
+
+fn told() -> Told {
+    Told { blind: TOLD.0.load(Relaxed), foreign: TOLD.1.load(Relaxed) }
+}
+
+/// Gives what was before.
+fn tell(told: Told) -> Told {
+    Told { blind: TOLD.0.swap(told.blind, Relaxed), foreign: TOLD.1.swap(told.foreign, Relaxed) }
+}
+
 thread_local! {
-    static TOLD: Cell<Told> = const { Cell::new(Told { blind: false, foreign: false }) };
     /// The same of the one that was planned last.
     static LAST: Cell<Told> = const { Cell::new(Told { blind: false, foreign: false }) };
 }
@@ -67,12 +79,12 @@ pub unsafe fn begin(query: *mut pg_sys::Query) -> Result<Told> {
     // SAFETY: as the caller promises.
     let read = unsafe { scopes(query)? };
     let blind = !read.is_empty() && read.iter().all(|scope| scope.fence.allow_explain);
-    Ok(TOLD.with(|told| told.replace(Told { blind, foreign: false })))
+    Ok(tell(Told { blind, foreign: false }))
 }
 
 /// A statement was planned, or failed to be.
 pub fn end(around: Told) {
-    let told = TOLD.with(|told| told.replace(around));
+    let told = tell(around);
     LAST.with(|last| last.set(told));
 }
 
@@ -107,7 +119,7 @@ pub unsafe fn scopes(query: *mut pg_sys::Query) -> Result<Vec<Rc<Scope>>> {
 /// # Safety
 /// Called while the planner fills in what it knows of a table; `parent`: of its descendants, whose rows are added up.
 pub unsafe fn hide(parent: bool, rel: *mut pg_sys::RelOptInfo) {
-    let told = TOLD.with(Cell::get);
+    let told = told();
     if !told.blind {
         return;
     }
@@ -115,7 +127,7 @@ pub unsafe fn hide(parent: bool, rel: *mut pg_sys::RelOptInfo) {
     unsafe {
         (*rel).statlist = std::ptr::null_mut();
         if !(*rel).fdwroutine.is_null() {
-            TOLD.with(|t| t.set(Told { foreign: true, ..told }));
+            tell(Told { foreign: true, ..told });
         }
         if parent {
             return;
@@ -134,7 +146,7 @@ pub unsafe fn hide(parent: bool, rel: *mut pg_sys::RelOptInfo) {
 }
 
 fn blind() -> bool {
-    TOLD.with(Cell::get).blind
+    TOLD.0.load(Relaxed)
 }
 
 #[derive(Clone, Copy)]

@@ -118,7 +118,7 @@ unsafe extern "C-unwind" fn analyze(
         if let Some(next) = previous().analyze {
             next(pstate, query, jumble);
         }
-        if !pg_sys::IsTransactionState() {
+        if !raw::raw_in_transaction() {
             return;
         }
         if !identity::known_other() && watched() {
@@ -366,7 +366,7 @@ unsafe extern "C-unwind" fn utility(
     unsafe {
         // what pg_upgrade restores has its numbers, and comes before the tables that say what they mean
         let defines = ddl::concerns((*(*pstmt).utilityStmt).type_) && !crate::pg::sys::binary_upgrade();
-        if !pg_sys::IsTransactionState() || (!defines && identity::known_other()) {
+        if !raw::raw_in_transaction() || (!defines && identity::known_other()) {
             return next(pstmt, text, read_only, context, params, env, dest, completion);
         }
         let contained = !identity::known_other() && watched();

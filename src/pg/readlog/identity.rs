@@ -8,12 +8,13 @@
 #![allow(unsafe_code)] // ◆ shared catalog scan, role look-ups on every statement
 #![allow(ffi_unwind_calls)] // reason: three reads of a variable, which cannot raise
 
-use crate::pg::shared;
+use crate::pg::shared::{self, AsOf};
 use crate::pg::sys::raw;
 use crate::pure::error::{Error, Kind, Result};
 use pgrx::{pg_sys, FromDatum};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 /// The label provider's name.
 pub const PROVIDER: &std::ffi::CStr = c"airlock";
@@ -52,14 +53,52 @@ struct Answers {
     free_login: Option<pg_sys::Oid>,
 }
 
+static DIRTY: AtomicBool = AtomicBool::new(true);
+/// The session that was found to be nobody's last: most ask for no other. In variables of the process, for to read one that is
+/// thread-local costs a call, in each hook.
+static OTHER: LastOther = LastOther {
+    login: AtomicU32::new(0),
+    session: AtomicU32::new(0),
+    current: AtomicU32::new(0),
+    generation: AsOf::never(),
+};
+
+/// A [`Stamp`].
+struct LastOther {
+    login: AtomicU32,
+    session: AtomicU32,
+    current: AtomicU32,
+    generation: AsOf,
+}
+
+impl LastOther {
+    fn is(&self, now: &Stamp) -> bool {
+        self.login.load(Relaxed) == now.login.to_u32()
+            && self.session.load(Relaxed) == now.session.to_u32()
+            && self.current.load(Relaxed) == now.current.to_u32()
+            && self.generation.is(now.generation)
+    }
+
+    fn keep(&self, now: &Stamp) {
+        self.login.store(now.login.to_u32(), Relaxed);
+        self.session.store(now.session.to_u32(), Relaxed);
+        self.current.store(now.current.to_u32(), Relaxed);
+        self.generation.set(now.generation);
+    }
+
+    fn forget(&self) {
+        // no session has this login
+        self.login.store(pg_sys::InvalidOid.to_u32(), Relaxed);
+    }
+}
+
 thread_local! {
-    static DIRTY: Cell<bool> = const { Cell::new(true) };
     static ANSWERS: RefCell<Answers> = const { RefCell::new(Answers { stamps: Vec::new(), free_login: None }) };
 }
 
 /// Roles or memberships changed somewhere: look again. Called by the cache invalidation callback; only sets a flag.
 pub fn roles_changed() {
-    DIRTY.with(|d| d.set(true));
+    DIRTY.store(true, Relaxed);
 }
 
 fn stamp() -> Stamp {
@@ -75,7 +114,7 @@ fn stamp() -> Stamp {
 }
 
 fn known(now: &Stamp) -> Option<Who> {
-    if DIRTY.with(Cell::get) {
+    if DIRTY.load(Relaxed) {
         return None;
     }
     ANSWERS.with(|a| a.borrow().stamps.iter().find(|(s, _)| s == now).map(|(_, w)| w.clone()))
@@ -83,11 +122,18 @@ fn known(now: &Stamp) -> Option<Who> {
 
 /// Whether the answer is known already and is "nobody's": the fast path of every hook. Never raises, reads no catalog.
 pub fn known_other() -> bool {
-    if DIRTY.with(Cell::get) {
+    if DIRTY.load(Relaxed) {
         return false;
     }
     let now = stamp();
-    ANSWERS.with(|a| a.borrow().stamps.iter().any(|(s, w)| *s == now && *w == Who::Other))
+    if OTHER.is(&now) {
+        return true;
+    }
+    let known = ANSWERS.with(|a| a.borrow().stamps.iter().any(|(s, w)| *s == now && *w == Who::Other));
+    if known {
+        OTHER.keep(&now);
+    }
+    known
 }
 
 /// Whose session this is, looked up when anything moved since the last time. Must run inside a transaction.
@@ -100,7 +146,7 @@ pub fn who() -> Result<Who> {
         return Ok(known);
     }
     // cleared first: an invalidation that arrives while we look must make us look again
-    let was_dirty = DIRTY.with(|d| d.replace(false));
+    let was_dirty = DIRTY.swap(false, Relaxed);
     let (found, by_login) = match look_up(&now) {
         Ok(found) => found,
         Err(e) => {
@@ -113,6 +159,7 @@ pub fn who() -> Result<Who> {
         let newest = answers.stamps.first().map(|(s, _)| s.generation);
         if was_dirty || newest != Some(now.generation) || answers.stamps.len() >= KEPT {
             answers.stamps.clear();
+            OTHER.forget();
         }
         answers.stamps.push((now, found.clone()));
         if !by_login {

@@ -49,6 +49,12 @@ extern "C-unwind" {
     /// `utils/init/miscinit.c`
     #[link_name = "GetUserId"]
     pub fn raw_current_user() -> pg_sys::Oid;
+    /// `access/transam/xact.c`; reads a variable
+    #[link_name = "IsTransactionState"]
+    pub fn raw_in_transaction() -> bool;
+    /// `access/transam/xlog.c`; reads a variable, or one in shared memory
+    #[link_name = "RecoveryInProgress"]
+    pub fn raw_in_recovery() -> bool;
     /// `utils/error/elog.c`
     pub fn errstart(level: c_int, domain: *const c_char) -> bool;
     /// `utils/error/elog.c`

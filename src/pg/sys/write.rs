@@ -10,6 +10,9 @@ use crate::pure::error::{Error, Kind, Result};
 use pgrx::pg_sys;
 use std::ffi::CStr;
 
+/// Rows that are put into a table by one call: of so many, pages and WAL records are full, and their slots serve the next.
+const AT_ONCE: usize = 200;
+
 /// Appends rows whose values are of these columns; constraints, the bounds of a partition and indexes are those of an INSERT. False, and nothing is done, for a table that has other columns than these, or
 /// something that only a statement heeds: a trigger, a rule, a default, a policy.
 ///
@@ -74,31 +77,34 @@ unsafe fn all(relation: pg_sys::Relation, places: &[(usize, pg_sys::Oid)], rows:
         pg_sys::InitResultRelInfo(result, relation, 0, std::ptr::null_mut(), 0);
         pg_sys::ExecOpenIndices(result, false);
         let (constrained, partition) = (!(*(*relation).rd_att).constr.is_null(), (*(*relation).rd_rel).relispartition);
-        let mut slots = Vec::with_capacity(rows.len());
-        for row in rows {
-            let slot = pg_sys::table_slot_create(relation, std::ptr::null_mut());
-            for (value, (place, _)) in row.iter().zip(places) {
-                let datum = value.datum().map(|datum| datum.sans_lifetime());
-                *(*slot).tts_isnull.add(*place) = datum.is_none();
-                *(*slot).tts_values.add(*place) = datum.unwrap_or(pg_sys::Datum::from(0));
+        let mut slots: Vec<*mut pg_sys::TupleTableSlot> =
+            rows.iter().take(AT_ONCE).map(|_| pg_sys::table_slot_create(relation, std::ptr::null_mut())).collect();
+        let command = pg_sys::GetCurrentCommandId(true);
+        for rows in rows.chunks(AT_ONCE) {
+            for (row, slot) in rows.iter().zip(&slots) {
+                let slot = *slot;
+                pg_sys::ExecClearTuple(slot);
+                for (value, (place, _)) in row.iter().zip(places) {
+                    let datum = value.datum().map(|datum| datum.sans_lifetime());
+                    *(*slot).tts_isnull.add(*place) = datum.is_none();
+                    *(*slot).tts_values.add(*place) = datum.unwrap_or(pg_sys::Datum::from(0));
+                }
+                pg_sys::ExecStoreVirtualTuple(slot);
+                if constrained {
+                    pg_sys::ExecConstraints(result, slot, estate);
+                }
+                if partition {
+                    pg_sys::ExecPartitionCheck(result, slot, estate, true);
+                }
             }
-            pg_sys::ExecStoreVirtualTuple(slot);
-            if constrained {
-                pg_sys::ExecConstraints(result, slot, estate);
+            let count = rows.len() as i32;
+            guarded(|| insert(relation, slots.as_mut_ptr(), count, command, 0, std::ptr::null_mut()));
+            for slot in slots.iter().take(rows.len()) {
+                if (*result).ri_NumIndices > 0 {
+                    compat::insert_index_tuples((result, estate), *slot, false, Default::default());
+                }
+                pg_sys::MemoryContextReset((*pg_sys::MakePerTupleExprContext(estate)).ecxt_per_tuple_memory);
             }
-            if partition {
-                pg_sys::ExecPartitionCheck(result, slot, estate, true);
-            }
-            slots.push(slot);
-        }
-        let (count, command) = (slots.len() as i32, pg_sys::GetCurrentCommandId(true));
-        guarded(|| insert(relation, slots.as_mut_ptr(), count, command, 0, std::ptr::null_mut()));
-        for slot in &slots {
-            let slot = *slot;
-            if (*result).ri_NumIndices > 0 {
-                compat::insert_index_tuples((result, estate), slot, false, Default::default());
-            }
-            pg_sys::MemoryContextReset((*pg_sys::MakePerTupleExprContext(estate)).ecxt_per_tuple_memory);
         }
         // the newest first: what holds their descriptors looks for them from its end
         slots.into_iter().rev().for_each(|slot| pg_sys::ExecDropSingleTupleTableSlot(slot));

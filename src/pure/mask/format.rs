@@ -68,8 +68,8 @@ pub fn email(value: &str, show: Show) -> String {
         }
         let last = last_label(domain, char::is_alphanumeric)?;
         Some(match show {
-            Show::Domain => format!("***@{domain}"),
-            Show::First => format!("{}***@{domain}", first(local)),
+            Show::Domain => ["***@", domain].concat(),
+            Show::First => [first(local), "***@", domain].concat(),
             Show::Tld => format!("***@***.{last}"),
             Show::None => "***@***".to_owned(),
         })

@@ -39,14 +39,18 @@ pub fn encode(v: &Value, pad: u16) -> Zeroizing<Vec<u8>> {
     out
 }
 
-/// Reads what [`encode`] wrote, and nothing else.
+/// Reads what [`encode`] wrote, and nothing else. A text keeps the bytes where they are.
 ///
 /// # Errors
 /// [`Kind::NotAuthentic`] for any bytes that `encode` does not give for a value of this type: wrong width, padding or
 /// UTF-8, a number in another spelling, a padded type of fixed width.
-pub fn decode(ty: PlainType, bytes: &[u8], padded: bool) -> Result<Value> {
-    let plain = if padded { unpad(bytes).filter(|_| ty.is_variable()) } else { Some(bytes) };
-    plain.and_then(|plain| read(ty, plain)).ok_or_else(|| {
+pub fn decode(ty: PlainType, mut bytes: Zeroizing<Vec<u8>>, padded: bool) -> Result<Value> {
+    let length = if padded { unpadded(&bytes).filter(|_| ty.is_variable()) } else { Some(bytes.len()) };
+    let value = length.and_then(|length| {
+        bytes.truncate(length);
+        read(ty, &mut bytes)
+    });
+    value.ok_or_else(|| {
         Error::new(Kind::NotAuthentic, format!("decrypted bytes are not a value of type \"{}\"", ty.sql_name()))
             .hint("Check that the key's plaintext type was never changed by hand, and run airlock.doctor().")
     })
@@ -164,14 +168,13 @@ fn string_len(text: &str) -> usize {
     text.len()
 }
 
-fn unpad(bytes: &[u8]) -> Option<&[u8]> {
-    let mark = bytes.iter().rposition(|b| *b != 0)?;
-    let (plain, padding) = bytes.split_at(mark);
-    (padding.first() == Some(&PAD_MARK)).then_some(plain)
+/// How many bytes are before the padding.
+fn unpadded(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().rposition(|b| *b != 0).filter(|mark| bytes.get(*mark) == Some(&PAD_MARK))
 }
 
-fn read(ty: PlainType, bytes: &[u8]) -> Option<Value> {
-    let text = || std::str::from_utf8(bytes).ok().map(str::to_owned);
+fn read(ty: PlainType, plain: &mut Vec<u8>) -> Option<Value> {
+    let bytes = plain.as_slice();
     let int4 = || bytes.try_into().ok().map(i32::from_be_bytes);
     let int8 = || bytes.try_into().ok().map(i64::from_be_bytes);
     let value = match ty {
@@ -193,17 +196,23 @@ fn read(ty: PlainType, bytes: &[u8]) -> Option<Value> {
             let v = f64::from_bits(bits);
             Value::Float8((float8_bits(v) == bits).then_some(v)?)
         }
-        PlainType::Numeric => Value::Numeric(text().filter(|text| is_numeric(text))?),
-        PlainType::Text => Value::Text(text()?),
+        PlainType::Numeric if !std::str::from_utf8(bytes).is_ok_and(is_numeric) => return None,
+        PlainType::Numeric => Value::Numeric(text(plain)?),
+        PlainType::Text => Value::Text(text(plain)?),
         PlainType::Date => Value::Date(int4()?),
         PlainType::Timestamp => Value::Timestamp(int8()?),
         PlainType::Timestamptz => Value::Timestamptz(int8()?),
         PlainType::Uuid => Value::Uuid(bytes.try_into().ok()?),
-        PlainType::Jsonb => Value::Jsonb(text()?),
-        PlainType::Bytea => Value::Bytea(bytes.to_vec()),
+        PlainType::Jsonb => Value::Jsonb(text(plain)?),
+        PlainType::Bytea => Value::Bytea(std::mem::take(plain)),
         PlainType::Inet | PlainType::Json => return None,
     };
     Some(value)
+}
+
+/// The bytes as text; what is none stays where it is wiped.
+fn text(plain: &mut Vec<u8>) -> Option<String> {
+    String::from_utf8(std::mem::take(plain)).map_err(|e| *plain = e.into_bytes()).ok()
 }
 
 /// True for what Postgres prints as a `numeric`.
@@ -246,7 +255,7 @@ mod tests {
             let ty = value.plain_type();
             for pad in [0, 1, 2, 16, u16::MAX] {
                 let bytes = encode(&value, pad);
-                let got = decode(ty, &bytes, is_padded(ty, pad)).unwrap();
+                let got = decode(ty, bytes, is_padded(ty, pad)).unwrap();
                 assert!(got == value, "{value:?} with pad {pad}");
             }
         }
@@ -287,7 +296,7 @@ mod tests {
     #[test]
     fn refuses_wrong_widths_padding_and_utf8() {
         let refused = |ty, bytes: &[u8], padded| {
-            let error = decode(ty, bytes, padded).err().unwrap();
+            let error = decode(ty, bytes.to_vec().into(), padded).err().unwrap();
             assert_eq!(error.kind, Kind::NotAuthentic);
         };
         for value in samples().iter().filter(|v| !v.plain_type().is_variable()) {
@@ -329,16 +338,19 @@ mod tests {
             "٣",
             "1_0",
         ] {
-            assert!(decode(PlainType::Numeric, bad.as_bytes(), false).is_err(), "{bad}");
+            assert!(decode(PlainType::Numeric, bad.as_bytes().to_vec().into(), false).is_err(), "{bad}");
         }
         for good in ["0", "0.00", "-0.01", "100", "10.0", "NaN", "Infinity", "-Infinity"] {
-            assert!(decode(PlainType::Numeric, good.as_bytes(), false).unwrap() == numeric(good), "{good}");
+            assert!(
+                decode(PlainType::Numeric, good.as_bytes().to_vec().into(), false).unwrap() == numeric(good),
+                "{good}"
+            );
         }
         for bits in [0x8000_0000_0000_0000_u64, 0xfff8_0000_0000_0000, 0x7ff8_0000_0000_0001] {
-            assert!(decode(PlainType::Float8, &bits.to_be_bytes(), false).is_err());
+            assert!(decode(PlainType::Float8, bits.to_be_bytes().to_vec().into(), false).is_err());
         }
         for bits in [0x8000_0000_u32, 0xffc0_0000, 0x7f80_0001] {
-            assert!(decode(PlainType::Float4, &bits.to_be_bytes(), false).is_err());
+            assert!(decode(PlainType::Float4, bits.to_be_bytes().to_vec().into(), false).is_err());
         }
     }
 
