@@ -363,3 +363,47 @@ fn a_table_in_the_place_of_a_partition_gets_no_records() {
     let (ok, bad, message) = fixture::verify(&mut cluster.connect("postgres"));
     assert!(ok, "{message} at {bad:?}");
 }
+
+/// The payload of a read's message as it lies in WAL, the first that is on one page.
+fn a_message_in_wal(cluster: &Cluster) -> Vec<u8> {
+    const PREFIX: &[u8] = b"airlock\0";
+    const PAGE: usize = 8192;
+    let segment = cluster.admin("SELECT pg_walfile_name(pg_current_wal_flush_lsn())").value();
+    let wal = std::fs::read(cluster.data().join("pg_wal").join(segment)).expect("read a WAL segment");
+    let size = |at: usize| wal.get(at..at + 8).map_or(0, |b| u64::from_ne_bytes(b.try_into().unwrap()) as usize);
+    let found = (16..wal.len()).filter(|at| wal[*at..].starts_with(PREFIX)).find_map(|at| {
+        // xl_logical_message: size of the prefix, size of the message, both
+        let (prefix, message) = (size(at - 16), size(at - 8));
+        let end = at + PREFIX.len() + message;
+        let whole = prefix == PREFIX.len() && message > 50 && (at - 16) / PAGE == end / PAGE;
+        whole.then(|| wal[at + PREFIX.len()..end].to_vec())
+    });
+    found.expect("a message on one page")
+}
+
+#[test]
+fn a_record_that_comes_a_second_time_is_a_finding_and_not_a_record() {
+    let cluster = running();
+    cluster.admin("SELECT pg_switch_wal()");
+    reads(&cluster, "once", 30);
+    all_settled(&cluster);
+    let payload = crate::process::hex(&a_message_in_wal(&cluster));
+    let again = format!("SELECT pg_logical_emit_message(false, 'airlock', '\\x{payload}'::bytea)");
+    for restarted in [false, true] {
+        if restarted {
+            // it knows of no statement then, and has to ask
+            cluster.admin(&format!("SELECT pg_terminate_backend({})", worker(&cluster)));
+        }
+        let before = all_settled(&cluster);
+        cluster.admin(&again);
+        reads(&cluster, "once", 1);
+        let found = "SELECT count(*) FROM airlock_catalog.read_record WHERE kind = 'finding' AND detail = 'read records that came a second time: 1'";
+        eventually("the finding", || (cluster.admin(found).value() == if restarted { "2" } else { "1" }).then_some(()));
+        let twice = "SELECT count(*) FROM (SELECT FROM airlock_catalog.read_record WHERE kind <> 'finding'
+                       GROUP BY backend_start, backend_pid, statement_no, kind IN ('outcome', 'killed') HAVING count(*) > 1) AS s";
+        assert_eq!(cluster.admin(twice).value(), "0");
+        assert!(all_settled(&cluster) > before);
+    }
+    let (ok, bad, message) = fixture::verify(&mut cluster.connect("postgres"));
+    assert!(ok, "{message} at {bad:?}");
+}

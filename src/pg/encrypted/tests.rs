@@ -314,4 +314,35 @@ mod tests {
         assert_eq!(text("SELECT name FROM plain WHERE id = 200"), "none");
         assert_eq!(state("SELECT airlock.decrypt_column('plain', 'name')"), "55000");
     }
+
+    #[pg_test]
+    fn enc_the_right_is_asked_of_each_role_between_the_rows() {
+        set_up();
+        Spi::run("INSERT INTO person (id, c) SELECT g, 'value' FROM generate_series(1, 3) g").unwrap();
+        for sql in [
+            "CREATE ROLE enc_reader; CREATE ROLE enc_other; GRANT SELECT ON person TO enc_reader, enc_other",
+            "GRANT USAGE ON SCHEMA airlock TO enc_other",
+            "SELECT airlock.grant_decrypt('enc_pii', 'enc_reader')",
+            "CREATE FUNCTION pg_temp.as_role(name text) RETURNS text LANGUAGE plpgsql AS $f$
+               DECLARE before text := current_user; found text;
+               BEGIN
+                 PERFORM set_config('role', name, true);
+                 found := pg_temp.state('SELECT airlock.decrypt(c) FROM person');
+                 PERFORM set_config('role', before, true);
+                 RETURN found;
+               END $f$",
+        ] {
+            Spi::run(sql).unwrap();
+        }
+        let told = |names: &str| {
+            text(&format!("SELECT string_agg(pg_temp.as_role(n), ' ' ORDER BY i) FROM unnest(string_to_array('{names}', ' ')) WITH ORDINALITY AS u (n, i)"))
+        };
+        assert_eq!(told("enc_reader enc_other enc_reader enc_other"), "ok AL004 ok AL004");
+        Spi::run("GRANT enc_reader TO enc_other").unwrap();
+        assert_eq!(told("enc_other enc_reader"), "ok ok");
+        Spi::run("REVOKE enc_reader FROM enc_other").unwrap();
+        assert_eq!(told("enc_other enc_reader enc_other"), "AL004 ok AL004");
+        Spi::run("SELECT airlock.revoke_decrypt('enc_pii', 'enc_reader')").unwrap();
+        assert_eq!(told("enc_reader"), "AL004");
+    }
 }
