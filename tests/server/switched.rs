@@ -120,6 +120,25 @@ fn a_superuser_who_is_granted_the_role_is_not_locked_out() {
     assert_eq!(cluster.sql("acme", "SELECT pg_read_file('PG_VERSION')").code(), "AL007");
 }
 
+/// A session that was found to be nobody's asks again when the role that it has taken on becomes a member: its login does not,
+/// so it is contained, not ended.
+#[test]
+fn a_role_taken_on_that_becomes_a_member_is_contained_at_once() {
+    let cluster = running();
+    cluster.admin("CREATE ROLE porter; GRANT SELECT ON public.customers TO porter");
+    let mut conn = cluster.connect_as("postgres", "porter");
+    let hidden = "SELECT count(*) FROM public.customers";
+    conn.query("SET ROLE porter").ok();
+    for _ in 0..2 {
+        assert_eq!(conn.query(hidden).ok().value(), "100");
+        cluster.admin("GRANT acme TO porter");
+        assert_eq!(conn.query(hidden).code(), "AL007");
+        assert_eq!(conn.query(READ).ok().received, VISIBLE);
+        cluster.admin("REVOKE acme FROM porter");
+    }
+    assert_eq!(conn.query(hidden).ok().value(), "100");
+}
+
 #[test]
 fn a_second_database_with_the_extension_discloses_nothing() {
     let cluster = running();
