@@ -220,7 +220,7 @@ unsafe extern "C-unwind" fn executor_start(desc: *mut pg_sys::QueryDesc, flags: 
     // SAFETY: as `analyze`.
     unsafe {
         // a portal that failed in a rolled-back savepoint sees no ExecutorEnd; its address is somebody else's now
-        if armed::forget(desc as usize) || armed::is_armed(desc as usize) {
+        if armed::touched() && (armed::forget(desc as usize) || armed::is_armed(desc as usize)) {
             run(|| armed::end(desc as usize));
         }
         if identity::known_other() || !watched() {
@@ -343,7 +343,7 @@ unsafe extern "C-unwind" fn executor_end(desc: *mut pg_sys::QueryDesc) {
     let next = previous().end.unwrap_or(raw::raw_executor_end);
     // SAFETY: as `analyze`.
     unsafe {
-        if armed::forget(desc as usize) {
+        if armed::touched() && armed::forget(desc as usize) {
             run(|| armed::end(desc as usize));
         }
         next(desc);

@@ -126,12 +126,16 @@ pub fn known_other() -> bool {
         return false;
     }
     let now = stamp();
-    if OTHER.is(&now) {
-        return true;
-    }
-    let known = ANSWERS.with(|a| a.borrow().stamps.iter().any(|(s, w)| *s == now && *w == Who::Other));
+    OTHER.is(&now) || kept_as_other(&now)
+}
+
+/// The same by all answers that are kept.
+#[cold]
+#[inline(never)] // what it needs would be saved by each hook
+fn kept_as_other(now: &Stamp) -> bool {
+    let known = ANSWERS.with(|a| a.borrow().stamps.iter().any(|(s, w)| s == now && *w == Who::Other));
     if known {
-        OTHER.keep(&now);
+        OTHER.keep(now);
     }
     known
 }
