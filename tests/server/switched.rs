@@ -139,6 +139,26 @@ fn a_role_taken_on_that_becomes_a_member_is_contained_at_once() {
     assert_eq!(conn.query(hidden).ok().value(), "100");
 }
 
+/// A look-up that an error ends has found nothing out: what was known before does not hold any more.
+#[test]
+fn a_look_up_that_fails_leaves_no_old_answer() {
+    let cluster = running();
+    cluster.admin("CREATE ROLE porter LOGIN; GRANT SELECT ON public.customers TO porter");
+    let mut conn = cluster.connect("porter");
+    let hidden = "SELECT count(*) FROM public.customers";
+    assert_eq!(conn.query(hidden).ok().value(), "100");
+    conn.query("SET lock_timeout = '200ms'").ok();
+    cluster.admin("GRANT acme TO porter");
+    let mut lock = cluster.connect("postgres");
+    lock.query("BEGIN").ok();
+    lock.query("LOCK TABLE pg_shseclabel IN ACCESS EXCLUSIVE MODE").ok();
+    assert_eq!(conn.query(hidden).code(), "55P03");
+    assert_eq!(conn.query(hidden).code(), "55P03", "it asks again");
+    lock.query("ROLLBACK").ok();
+    let answer = conn.query(hidden);
+    assert_eq!((answer.received, answer.code()), (0, "AL007"), "{answer:?}");
+}
+
 #[test]
 fn a_second_database_with_the_extension_discloses_nothing() {
     let cluster = running();

@@ -151,6 +151,11 @@ pub fn who() -> Result<Who> {
     }
     // cleared first: an invalidation that arrives while we look must make us look again
     let was_dirty = DIRTY.swap(false, Relaxed);
+    if was_dirty {
+        // and so are the answers: an ERROR in the look-up passes by what follows, and must leave nothing to answer from
+        ANSWERS.with(|a| a.borrow_mut().stamps.clear());
+        OTHER.forget();
+    }
     let (found, by_login) = match look_up(&now) {
         Ok(found) => found,
         Err(e) => {
@@ -161,7 +166,7 @@ pub fn who() -> Result<Who> {
     let turned = ANSWERS.with(|a| {
         let mut answers = a.borrow_mut();
         let newest = answers.stamps.first().map(|(s, _)| s.generation);
-        if was_dirty || newest != Some(now.generation) || answers.stamps.len() >= KEPT {
+        if newest != Some(now.generation) || answers.stamps.len() >= KEPT {
             answers.stamps.clear();
             OTHER.forget();
         }
