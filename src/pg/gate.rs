@@ -95,25 +95,25 @@ fn disclose(args: Args) -> Result<Option<Raw>> {
     }
     let Some(datum) = args.datum(1) else { return Ok(None) };
     let subjects = args.count() - site.subjects;
-    let value = if site.rule.encrypted {
-        encrypted::open_value(args.in_place(1).unwrap_or_default(), site.typmod, None, args, 3..subjects)?
+    let (opened, plain);
+    let value: &Value = if site.rule.encrypted {
+        // wiped, for it was nowhere in the clear
+        let bytes = args.in_place(1).unwrap_or_default();
+        opened = Plain(encrypted::open_value(bytes, site.typmod, None, args, 3..subjects)?);
+        &opened.0
     } else {
-        let plain = encrypted::datum_to_value(datum, site.argument)?;
-        plain.ok_or_else(|| {
+        plain = encrypted::datum_to_value(datum, site.argument)?.ok_or_else(|| {
             Error::new(Kind::Corrupt, format!("the type of column \"{}\" has no masks", site.rule.column))
-        })?
+        })?;
+        &plain
     };
-    let shown = match &site.rule.mask {
-        None => Some(value),
-        Some(mask) => {
-            let subject = subject_of(args, subjects)?;
-            let (key, domain) = (site.key.as_ref(), site.rule.domain.as_str());
-            mask.apply(&value, &Context { year: site.year, key, domain, subject: subject.as_deref() })?
-        }
-    };
-    match shown {
+    let shown = |value: &Value| Ok(Some(Raw(encrypted::value_to_datum(value, site.result)?)));
+    let Some(mask) = &site.rule.mask else { return shown(value) };
+    let subject = subject_of(args, subjects)?;
+    let (key, domain) = (site.key.as_ref(), site.rule.domain.as_str());
+    match mask.apply(value, &Context { year: site.year, key, domain, subject: subject.as_deref() })? {
         None => Ok(None),
-        Some(value) => Ok(Some(Raw(encrypted::value_to_datum(&value, site.result)?))),
+        Some(masked) => shown(&masked),
     }
 }
 

@@ -92,6 +92,23 @@ fn existing_rows_are_bound_and_open_with_their_row_only() {
     assert_eq!(app.query("SELECT id FROM public.people WHERE ssn = 'secret 3'").value(), "3", "= needs no row");
 }
 
+#[test]
+fn a_call_without_its_row_is_told_before_what_is_wrong_with_the_value() {
+    let cluster = bound();
+    cluster.admin("ALTER TABLE public.people DISABLE TRIGGER USER");
+    // as of a key version that nobody has
+    cluster.admin(
+        "SET airlock.encrypted_input = 'ciphertext';
+         UPDATE public.people SET ssn = 'airlock:1:' || translate(encode(overlay(decode(substr(format('%s', ssn), 11), 'base64')
+           PLACING '\\xfffffffe'::bytea FROM 3), 'base64'), E'\\n', '') WHERE id = 1",
+    );
+    let mut app = cluster.connect("app");
+    let mut ask = |call: &str| app.query(&format!("SELECT {call} FROM public.people WHERE id = 1"));
+    refused(&ask("airlock.decrypt(ssn)"), "AL003", &["row is not given"]);
+    refused(&ask("airlock.decrypt(ssn, NULL::text, id, id)"), "22023", &[]);
+    refused(&ask("airlock.decrypt(ssn, NULL::text, id)"), "AL003", &["not of this database"]);
+}
+
 /// Statements that write, each from where the one before left the table; what they leave is compared with what they
 /// leave in a table of plain text.
 const WRITES: &[&str] = &[

@@ -254,27 +254,32 @@ fn origin(column: &ColumnInfo) -> String {
 /// AL003 when the typmod names no column, or the value is not of that column and row; AL004 without the right; AL001, AL002
 /// by the state of the keys; 22023 when the row has another number of columns.
 pub fn open_value(bytes: &[u8], typmod: i32, reader: Option<Oid>, args: Args, bound: Range<usize>) -> Result<Value> {
-    let column = || {
+    // all that is wrong with the call is told before anything of the value
+    let called = || {
         let column = column_of(typmod)?;
-        reader.map_or(Ok(()), |role| ring::may_decrypt(&column.key, role)).map(|()| column)
+        reader.map_or(Ok(()), |role| ring::may_decrypt(&column.key, role))?;
+        row_given(&column, args, &bound).map(|_| column)
     };
     let header = match envelope::parse(bytes) {
         Ok(header) => header,
-        Err(e) => return Err(read_from(&*column()?, e)),
+        Err(e) => return Err(read_from(&*called()?, e)),
     };
     let opener = ring::lately((typmod, header.version_id), reader, || {
-        let column = column()?;
+        let column = called()?;
         let version = version_of(&column, &header)?;
         Ok(Opener { column, version, reader })
     })?;
-    let row = match bound.is_empty() {
-        true => None,
-        false => Some(bind::row_of(args, bound, &opener.column)?),
-    };
-    if row.is_none() && !opener.column.bind.is_empty() {
-        return Err(rowless(&opener.column));
-    }
+    let row = row_given(&opener.column, args, &bound)?;
     open_by(&opener.column, &opener.version, (bytes, &header), row.as_ref())
+}
+
+/// The row that a call gives by these arguments. AL003 where the column needs one and there are none.
+fn row_given(column: &ColumnInfo, args: Args, bound: &Range<usize>) -> Result<Option<Row>> {
+    match (bound.is_empty(), column.bind.is_empty()) {
+        (false, _) => bind::row_of(args, bound.clone(), column).map(Some),
+        (true, true) => Ok(None),
+        (true, false) => Err(rowless(column)),
+    }
 }
 
 /// Opens a stored value of this column, of the row whose bound columns these are (`None`: NULL), with their types. Checks no right: whoever

@@ -145,8 +145,9 @@ unsafe extern "C-unwind" fn planner(
             return next(query, text, options, params);
         }
         run(|| lookup::before_planning(query));
-        let around = run(|| estimates::begin(query));
         let views = run(|| dropped::named(query));
+        // from here on nothing raises but what is cleaned up behind
+        let around = run(|| estimates::begin(query));
         armed::begin(0);
         let depth = armed::depth();
         armed::enter(Frame::Planner);

@@ -57,3 +57,22 @@ pub fn rest() {
     });
     TOUCHED.store(left, Relaxed);
 }
+
+#[cfg(any(test, feature = "pg_test"))]
+#[pgrx::pg_schema]
+mod tests {
+    use super::super::{enter, leave, touched, Frame};
+    use super::rest;
+    use pgrx::prelude::*;
+
+    #[pg_test]
+    fn what_is_left_is_not_passed_by() {
+        enter(Frame::Utility);
+        rest();
+        assert!(touched(), "a frame is open");
+        leave();
+        assert!(touched(), "nobody has looked yet");
+        rest();
+        assert!(!touched());
+    }
+}
