@@ -125,6 +125,33 @@ impl Header<'_> {
     pub fn nonce(&self) -> &[u8; NONCE] {
         self.nonce
     }
+
+    /// Opens the value that this is the header of, as [`open`] and, where there is a row, [`open_bound`] do.
+    ///
+    /// # Errors
+    /// Theirs, but for those of the structure, which has been read.
+    pub fn open(
+        &self,
+        row: Option<&Row>,
+        key: &dyn Seals,
+        column_uuid: &[u8; 16],
+        plain_type: PlainType,
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        match (self.bound, row) {
+            (true, None) => return Err(bound::rowless()),
+            (false, Some(_)) => return Err(bound::unbound()),
+            _ => {}
+        }
+        let aad = Aad::new(self.authenticated, column_uuid, plain_type);
+        let mut plain = Zeroizing::new(self.sealed.to_vec());
+        let opened = aead::open(key.cipher(), &aad.with(row), self.nonce, &mut plain);
+        opened.map(|()| plain).map_err(|_| {
+            not_authentic(match row {
+                None => "Its authentication tag does not fit this column, type and key version.",
+                Some(_) => "Its authentication tag does not fit this column, type, key version and row.",
+            })
+        })
+    }
 }
 
 /// Reads the structure of a stored value; needs no key.
@@ -194,31 +221,7 @@ pub fn open(
     column_uuid: &[u8; 16],
     plain_type: PlainType,
 ) -> Result<Zeroizing<Vec<u8>>> {
-    open_at(bytes, None, key, column_uuid, plain_type)
-}
-
-fn open_at(
-    bytes: &[u8],
-    row: Option<&Row>,
-    key: &dyn Seals,
-    column_uuid: &[u8; 16],
-    plain_type: PlainType,
-) -> Result<Zeroizing<Vec<u8>>> {
-    let header = parse(bytes)?;
-    match (header.bound, row) {
-        (true, None) => return Err(bound::rowless()),
-        (false, Some(_)) => return Err(bound::unbound()),
-        _ => {}
-    }
-    let aad = Aad::new(header.authenticated, column_uuid, plain_type);
-    let mut plain = Zeroizing::new(header.sealed.to_vec());
-    let opened = aead::open(key.cipher(), &aad.with(row), header.nonce, &mut plain);
-    opened.map(|()| plain).map_err(|_| {
-        not_authentic(match row {
-            None => "Its authentication tag does not fit this column, type and key version.",
-            Some(_) => "Its authentication tag does not fit this column, type, key version and row.",
-        })
-    })
+    parse(bytes)?.open(None, key, column_uuid, plain_type)
 }
 
 /// The one error of this file; the detail tells the owner of the data why, and is known to whoever holds the bytes.

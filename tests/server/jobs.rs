@@ -265,6 +265,32 @@ fn writers_lose_nothing_meanwhile() {
 }
 
 #[test]
+fn a_rotation_within_a_batch_is_heeded_by_the_next_row() {
+    let cluster = running();
+    cluster
+        .sql(
+            "app",
+            "CREATE FUNCTION public.halt(id bigint) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+           IF id = 100 THEN PERFORM pg_advisory_xact_lock_shared(7); END IF; RETURN 0; END $$;
+         ALTER TABLE public.items ADD COLUMN halted int GENERATED ALWAYS AS (public.halt(id)) STORED",
+        )
+        .ok();
+    cluster.admin("SELECT airlock.rotate_key('work')");
+    let mut gate = cluster.connect("app");
+    gate.query("SELECT pg_advisory_lock(7)").ok();
+    let mut job = cluster.connect("app");
+    job.begin("CALL airlock.reencrypt('public.items')");
+    let halted = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'";
+    eventually("it is in the middle of a batch", || (cluster.admin(halted).value() == "1").then_some(()));
+    cluster.admin("SELECT airlock.rotate_key('work')");
+    gate.query("SELECT pg_advisory_unlock(7)").ok();
+    let answer = job.finish().ok();
+    // those up to the hundredth, which were sealed before, once more; no other
+    assert!(answer.notices.iter().any(|n| n.get('M').starts_with("3100 rows")), "{:?}", answer.notices);
+    assert_eq!(old(&cluster, "secret", "work"), 0);
+}
+
+#[test]
 fn locked_rows_are_waited_for_and_named_in_the_end() {
     let cluster = running();
     cluster.admin("SELECT airlock.rotate_key('work')");

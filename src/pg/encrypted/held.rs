@@ -2,13 +2,14 @@
 #![allow(unsafe_code)] // ◆ arrays, slices of toasted values
 
 use super::{column_of, is_ours, type_oids};
-use crate::pg::keys::ring;
+use crate::pg::keys::ring::{self, ColumnInfo, SealVersion};
 use crate::pg::sys::array::elements;
-use crate::pg::sys::{varlena, varlena_bytes};
+use crate::pg::sys::{varlena, varlena_bytes, varlena_in_place};
 use crate::pure::envelope::{self, Row};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::Seals;
 use pgrx::pg_sys;
+use std::rc::Rc;
 
 /// How a column holds values of the encrypted types. The number is the typmod they were sealed for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,13 +85,15 @@ impl Held {
     /// The field with every value sealed under its key's active version.
     ///
     /// # Errors
-    /// As [`reseal`].
+    /// As [`Anew::reseal`].
     ///
     /// # Safety
     /// As [`Held::versions`].
-    pub unsafe fn resealed(self, field: pg_sys::Datum, row: Option<&Row>) -> Result<pg_sys::Datum> {
-        let new = |value: pg_sys::Datum, typmod| -> Result<pg_sys::Datum> {
-            Ok(reseal(&varlena_bytes(value), typmod, row)?.map_or(value, |bytes| varlena(&bytes)))
+    pub unsafe fn resealed(self, field: pg_sys::Datum, row: Option<&Row>, by: &mut Anew) -> Result<pg_sys::Datum> {
+        let mut new = |value: pg_sys::Datum, typmod| -> Result<pg_sys::Datum> {
+            // SAFETY: a value of the field, which outlives the call.
+            let bytes = unsafe { varlena_in_place(value) };
+            Ok(by.reseal(bytes, typmod, row)?.map_or(value, |bytes| varlena(&bytes)))
         };
         match self {
             Held::Value(typmod) => new(field, typmod),
@@ -123,15 +126,48 @@ impl Held {
     }
 }
 
-/// A stored value of the column that `typmod` names, sealed anew under the active version of its key; `None` when it is
-/// already. Whoever calls needs no right to decrypt, for nothing is shown. `row` is what the column is bound to, if it is.
-///
-/// # Errors
-/// AL003 for a value that does not open here; AL001, AL002.
-pub fn reseal(bytes: &[u8], typmod: i32, row: Option<&Row>) -> Result<Option<Vec<u8>>> {
+/// What sealed the last value anew: a job asks the same for each row. Only as long as one batch, for an old version may be
+/// retired, and its key is in no memory then but to be replaced.
+#[derive(Default)]
+pub struct Anew(Option<(ring::Generation, Replacing)>);
+
+#[derive(Clone)]
+struct Replacing {
+    column: Rc<ColumnInfo>,
+    old: Rc<SealVersion>,
+    new: Rc<SealVersion>,
+}
+
+impl Anew {
+    /// A stored value of the column that `typmod` names, sealed anew under the active version of its key; `None` when it is
+    /// already. Whoever calls needs no right to decrypt, for nothing is shown. `row` is what the column is bound to, if it is.
+    ///
+    /// # Errors
+    /// AL003 for a value that does not open here; AL001, AL002.
+    fn reseal(&mut self, bytes: &[u8], typmod: i32, row: Option<&Row>) -> Result<Option<Vec<u8>>> {
+        // taken before the look-ups: should the keys move in between, they are asked for again
+        let now = ring::generation()?;
+        let known = self.0.as_ref().filter(|(of, last)| *of == now && last.column.column_no == typmod);
+        let version = envelope::version_id(bytes)?;
+        let Replacing { column, old, new } = match known.filter(|(_, last)| last.old.version_id == version) {
+            Some((_, last)) => last,
+            None => match replacing(typmod, version)? {
+                Some(found) => &self.0.insert((now, found)).1,
+                None => return Ok(None),
+            },
+        };
+        let (of, ty) = ((&column.uuid, row), column.key.plain_type);
+        let anew = |old: &dyn Seals| {
+            new.keys.seal(|key, nonce| envelope::reseal(bytes, (old, key), new.version_id, of, ty, nonce))
+        };
+        old.keys.open(envelope::parse(bytes)?.nonce(), anew)??.map(Some)
+    }
+}
+
+/// What replaces a version in values of a column; `None` for the active one.
+fn replacing(typmod: i32, version: u32) -> Result<Option<Replacing>> {
     let column = column_of(typmod)?;
     let key = &column.key;
-    let version = envelope::version_id(bytes)?;
     if version == ring::versions::active_id(key.key_no)? {
         return Ok(None);
     }
@@ -141,9 +177,5 @@ pub fn reseal(bytes: &[u8], typmod: i32, row: Option<&Row>) -> Result<Option<Vec
             .detail("The value is sealed under another key: it was moved from another column.")
             .hint("restore it from a backup, or set it to NULL"));
     }
-    let (of, ty) = ((&column.uuid, row), key.plain_type);
-    let anew = |old: &dyn Seals| {
-        new.keys.seal(|key, nonce| envelope::reseal(bytes, (old, key), new.version_id, of, ty, nonce))
-    };
-    old.keys.open(envelope::parse(bytes)?.nonce(), anew)??.map(Some)
+    Ok(Some(Replacing { column, old, new }))
 }

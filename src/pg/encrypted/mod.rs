@@ -209,7 +209,7 @@ fn rowless(column: &ColumnInfo) -> Error {
 /// Opens a stored value of this column and row, or one that is bound to no row. AL002, AL003.
 fn open_in(column: &ColumnInfo, bytes: &[u8], row: Option<&Row>) -> Result<Value> {
     let header = envelope::parse(bytes).map_err(|e| read_from(column, e))?;
-    open_by(column, &*version_of(column, &header)?, (bytes, &header), row)
+    open_by(column, &*version_of(column, &header)?, &header, row)
 }
 
 /// The version that sealed a value of this column. AL003 where it is of another key.
@@ -225,14 +225,11 @@ fn version_of(column: &ColumnInfo, header: &envelope::Header<'_>) -> Result<Rc<S
 fn open_by(
     column: &ColumnInfo,
     version: &SealVersion,
-    (bytes, header): (&[u8], &envelope::Header<'_>),
+    header: &envelope::Header<'_>,
     row: Option<&Row>,
 ) -> Result<Value> {
-    let (uuid, plain_type) = (&column.uuid, column.key.plain_type);
-    let plain = version.keys.open(header.nonce(), |key| match row {
-        None => envelope::open(bytes, key, uuid, plain_type),
-        Some(row) => envelope::open_bound(bytes, row, key, uuid, plain_type),
-    })?;
+    let plain_type = column.key.plain_type;
+    let plain = version.keys.open(header.nonce(), |key| header.open(row, key, &column.uuid, plain_type))?;
     decode(plain_type, plain.map_err(|e| read_from(column, e))?, header.padded)
 }
 
@@ -270,7 +267,7 @@ pub fn open_value(bytes: &[u8], typmod: i32, reader: Option<Oid>, args: Args, bo
         Ok(Opener { column, version, reader })
     })?;
     let row = row_given(&opener.column, args, &bound)?;
-    open_by(&opener.column, &opener.version, (bytes, &header), row.as_ref())
+    open_by(&opener.column, &opener.version, &header, row.as_ref())
 }
 
 /// The row that a call gives by these arguments. AL003 where the column needs one and there are none.
@@ -310,11 +307,8 @@ pub fn authenticate(column: &ColumnInfo, bytes: &[u8], row: Option<&Row>, form: 
             version.key.name
         )));
     }
-    let (uuid, plain_type) = (&column.uuid, column.key.plain_type);
-    let plain = version.keys.open(header.nonce(), |key| match row {
-        None => envelope::open(bytes, key, uuid, plain_type),
-        Some(row) => envelope::open_bound(bytes, row, key, uuid, plain_type),
-    })?;
+    let plain_type = column.key.plain_type;
+    let plain = version.keys.open(header.nonce(), |key| header.open(row, key, &column.uuid, plain_type))?;
     decode(plain_type, plain?, header.padded).map(|value| drop(Plain(value)))
 }
 

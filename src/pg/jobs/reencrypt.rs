@@ -9,7 +9,7 @@ use super::throttle::Throttle;
 use super::{family, run, Pace};
 use crate::pg::columns::own;
 use crate::pg::encrypted::bind::{places, row_of_fields};
-use crate::pg::encrypted::held::Held;
+use crate::pg::encrypted::held::{Anew, Held};
 use crate::pg::error::notice;
 use crate::pg::keys::ring::{self, Number};
 use crate::pg::sys::catalog::name_argument;
@@ -87,6 +87,8 @@ struct Column {
     active: u32,
     /// Where the columns are that its values are bound to, with their types.
     bound: Vec<(usize, pg_sys::Oid)>,
+    /// What sealed its last value.
+    anew: Anew,
 }
 
 impl Column {
@@ -118,19 +120,20 @@ impl Change for Reencrypt {
     }
 
     fn apply(&mut self, row: &mut Fields) -> Result<()> {
-        for column in &self.columns {
+        for column in &mut self.columns {
             let Some(field) = row.get(column.at) else { continue };
             let mut old = false;
-            // SAFETY: as `due`. A value that is new already keeps its bytes, and its place in TOAST.
-            let new = unsafe {
-                column.held.versions(field, &mut |version| old |= version != column.active).and_then(|()| {
-                    if old {
-                        column.held.resealed(field, column.row(row)?.as_ref()).map(Some)
-                    } else {
-                        Ok(None)
-                    }
-                })
-            };
+            // SAFETY: as `due`.
+            let versions = unsafe { column.held.versions(field, &mut |version| old |= version != column.active) };
+            // a value that is new already keeps its bytes, and its place in TOAST
+            let new = versions.and_then(|()| match old {
+                false => Ok(None),
+                true => {
+                    let bound = column.row(row)?;
+                    // SAFETY: as `due`.
+                    unsafe { column.held.resealed(field, bound.as_ref(), &mut column.anew).map(Some) }
+                }
+            });
             if let Some(new) = new.map_err(|error| in_column(error, &column.name))? {
                 row.set(column.at, Some(new));
             }
@@ -172,7 +175,7 @@ unsafe fn columns(desc: pg_sys::TupleDesc, only: Option<&str>) -> Result<Vec<Col
                 }
             };
             let (bound, active) = (places(desc, held.typmod())?, ring::versions::active_id(key.key_no)?);
-            found.push(Column { at, name, held, active, bound });
+            found.push(Column { at, name, held, active, bound, anew: Anew::default() });
         }
     }
     Ok(found)

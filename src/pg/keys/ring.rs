@@ -86,9 +86,12 @@ pub struct SealVersion {
 /// The log key, the chain key and the key of private parts, of a version.
 pub type LogKeys = Locked<(LogKey, ChainKey, PrivateKey)>;
 
+/// Which state of the keys a ring is of: another whenever any process changed them.
+pub type Generation = (u64, u64);
+
 #[derive(Default)]
 struct Ring {
-    generation: (u64, u64),
+    generation: Generation,
     keys: HashMap<i32, Rc<KeyInfo>>,
     columns: HashMap<i32, ColumnRow>,
     versions: Vec<VersionRow>,
@@ -127,6 +130,14 @@ fn with<T>(f: impl FnOnce(&mut Ring) -> Result<T>) -> Result<T> {
         OF.set(fresh.generation);
         f(cell.borrow_mut().insert(fresh))
     })
+}
+
+/// The present generation, which the ring is of.
+///
+/// # Errors
+/// Those of a ring that cannot be read.
+pub fn generation() -> Result<Generation> {
+    with(|ring| Ok(ring.generation))
 }
 
 /// What a sealing key is called in errors.

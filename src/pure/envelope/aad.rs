@@ -17,18 +17,30 @@ impl Aad {
     pub(super) const ROOM: usize = 4 * 4 + Self::LABEL.len() + FIXED + WIDEST_TAG + 16 + 1;
 
     pub(super) fn new(header: &[u8], column_uuid: &[u8; 16], plain_type: PlainType) -> Self {
-        let mut aad = Aad { bytes: [0; Self::ROOM], len: 0 };
-        for item in [Self::LABEL, header, column_uuid, &[plain_type.code()]] {
-            aad.put(&item_len(item));
-            aad.put(item);
+        // made for each value: where the compiler knows every length, no part is a call of memcpy
+        match <&[u8; FIXED]>::try_from(header) {
+            Ok(untagged) => Self::of(untagged, column_uuid, plain_type),
+            Err(_) => Self::of(header, column_uuid, plain_type),
         }
+    }
+
+    #[inline(always)]
+    fn of(header: &[u8], column_uuid: &[u8; 16], plain_type: PlainType) -> Self {
+        let mut aad = Aad { bytes: [0; Self::ROOM], len: 0 };
+        aad.put(Self::LABEL);
+        aad.put(header);
+        aad.put(column_uuid);
+        aad.put(&[plain_type.code()]);
         aad
     }
 
-    fn put(&mut self, part: &[u8]) {
+    #[inline(always)]
+    fn put(&mut self, item: &[u8]) {
         // in bounds: ROOM counts the longest header there is
-        self.bytes[self.len..self.len + part.len()].copy_from_slice(part);
-        self.len += part.len();
+        for part in [&item_len(item)[..], item] {
+            self.bytes[self.len..self.len + part.len()].copy_from_slice(part);
+            self.len += part.len();
+        }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

@@ -3,7 +3,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{not_authentic, open_at, seal_at, Sealing};
+use super::{not_authentic, parse, seal_at, Sealing};
 use crate::pure::aead::NONCE;
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::{item_len, Seals};
@@ -81,7 +81,7 @@ pub fn open_bound(
     column_uuid: &[u8; 16],
     plain_type: PlainType,
 ) -> Result<Zeroizing<Vec<u8>>> {
-    open_at(bytes, Some(row), key, column_uuid, plain_type)
+    parse(bytes)?.open(Some(row), key, column_uuid, plain_type)
 }
 
 /// A value that is bound to no row in a column whose values all are.
@@ -102,7 +102,7 @@ pub(super) fn rowless() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pure::envelope::{open, parse, seal};
+    use crate::pure::envelope::{open, seal};
     use crate::pure::keyring::{SealKey, Secret};
     use crate::pure::tag::MatchTag;
 

@@ -1,7 +1,7 @@
 //! A stored value under another key version: header, nonce and ciphertext are new; flags, match tag, plaintext and its
 //! padding stay.
 
-use super::{not_authentic, open_at, parse, Aad, Row, FIXED, MAGIC};
+use super::{not_authentic, parse, Aad, Row, FIXED, MAGIC};
 use crate::pure::aead::{self, NONCE, TAG};
 use crate::pure::error::Result;
 use crate::pure::keyring::Seals;
@@ -36,7 +36,7 @@ pub fn reseal(
     nonce: &[u8; NONCE],
 ) -> Result<Vec<u8>> {
     let header = parse(bytes)?;
-    let plain = open_at(bytes, row, old, column_uuid, plain_type)?;
+    let plain = header.open(row, old, column_uuid, plain_type)?;
     let mut out = Vec::with_capacity(header.authenticated.len() + NONCE + plain.len() + TAG);
     out.extend_from_slice(header.authenticated);
     out[FIXED - 4..FIXED].copy_from_slice(&new_id.to_be_bytes());
