@@ -10,7 +10,7 @@ use crate::world::{begin, stopped, Kind, Place};
 use std::fs;
 
 /// One per cent is to be told from none: more rounds than elsewhere.
-const MORE: usize = 4;
+const MORE: usize = 8;
 
 /// pgbench's own, with the table's size written out.
 const SELECT_ONLY: &str = "\\set aid random(1, 100000)\nSELECT abalance FROM pgbench_accounts WHERE aid = :aid;\n";
