@@ -3,8 +3,10 @@
 
 use crate::cluster::{Cluster, DATABASE};
 use crate::fixture;
+use crate::key_memory::{anywhere, needles};
 use crate::process::{eventually, signal};
 use crate::protocol::Answer;
+use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Mutex;
 
@@ -275,6 +277,7 @@ fn a_rotation_within_a_batch_is_heeded_by_the_next_row() {
          ALTER TABLE public.items ADD COLUMN halted int GENERATED ALWAYS AS (public.halt(id)) STORED",
         )
         .ok();
+    let before = digest(&cluster);
     cluster.admin("SELECT airlock.rotate_key('work')");
     let mut gate = cluster.connect("app");
     gate.query("SELECT pg_advisory_lock(7)").ok();
@@ -287,7 +290,10 @@ fn a_rotation_within_a_batch_is_heeded_by_the_next_row() {
     let answer = job.finish().ok();
     // those up to the hundredth, which were sealed before, once more; no other
     assert!(answer.notices.iter().any(|n| n.get('M').starts_with("3100 rows")), "{:?}", answer.notices);
-    assert_eq!(old(&cluster, "secret", "work"), 0);
+    for value in ["secret", "note::airlock.encrypted", "big", "list[1]", "list[3]"] {
+        assert_eq!(old(&cluster, value, "work"), 0, "{value}");
+    }
+    assert_eq!(digest(&cluster), before);
 }
 
 #[test]
@@ -401,6 +407,12 @@ fn replicas_that_are_behind_hold_it_up() {
     eventually("it waits", || (progress(&cluster, "phase") == "waiting for replicas").then_some(()));
     let left = old(&cluster, "secret", "work");
     assert!(left > 0, "it did not wait");
+    // keys that are locked while it waits are in its memory no longer
+    let needles = needles(&cluster, &fs::read_to_string(cluster.dir.join("root.key")).unwrap());
+    assert!(!anywhere(job.pid, &needles).is_empty(), "control: its memory holds keys");
+    cluster.admin("SELECT airlock.lock()");
+    eventually("it has no key", || anywhere(job.pid, &needles).is_empty().then_some(()));
+    cluster.admin("SELECT airlock.unlock()");
     signal("CONT", &[receiver]);
     job.finish().ok();
     assert_eq!(old(&cluster, "secret", "work"), 0);

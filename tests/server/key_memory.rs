@@ -129,6 +129,11 @@ fn found(pid: i32, needles: &Needles) -> Vec<(String, Mapping)> {
     found
 }
 
+/// The needles that are in a session's memory, wherever they are.
+pub fn anywhere(pid: i32, needles: &Needles) -> BTreeSet<String> {
+    found(pid, needles).into_iter().map(|(name, _)| name).collect()
+}
+
 /// The fixture with little memory to look through.
 fn small() -> Cluster {
     let cluster = fixture::stopped();

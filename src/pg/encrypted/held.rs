@@ -91,7 +91,7 @@ impl Held {
     /// As [`Held::versions`].
     pub unsafe fn resealed(self, field: pg_sys::Datum, row: Option<&Row>, by: &mut Anew) -> Result<pg_sys::Datum> {
         let mut new = |value: pg_sys::Datum, typmod| -> Result<pg_sys::Datum> {
-            // SAFETY: a value of the field, which outlives the call.
+            // SAFETY: a value of the field, or a copy in the row's memory; both outlive the call.
             let bytes = unsafe { varlena_in_place(value) };
             Ok(by.reseal(bytes, typmod, row)?.map_or(value, |bytes| varlena(&bytes)))
         };
@@ -126,12 +126,11 @@ impl Held {
     }
 }
 
-/// What sealed the last value anew: a job asks the same for each row. Only as long as one batch, for an old version may be
-/// retired, and its key is in no memory then but to be replaced.
+/// What sealed the last value anew: a job asks the same for each row. Whoever has one lets go of it when a batch ends: the keys
+/// in it outlive the keyring, and that of a retired version is in memory for nothing else.
 #[derive(Default)]
 pub struct Anew(Option<(ring::Generation, Replacing)>);
 
-#[derive(Clone)]
 struct Replacing {
     column: Rc<ColumnInfo>,
     old: Rc<SealVersion>,

@@ -140,6 +140,11 @@ impl Change for Reencrypt {
         }
         Ok(())
     }
+
+    fn let_go(&mut self) {
+        // with the keys that sealed their last values: what is retired or locked meanwhile is in no memory then
+        self.columns.clear();
+    }
 }
 
 fn in_column(error: Error, name: &str) -> Error {

@@ -65,6 +65,8 @@ pub trait Change {
     fn due(&mut self, row: &Fields) -> Result<bool>;
     /// Changes a row.
     fn apply(&mut self, row: &mut Fields) -> Result<()>;
+    /// Lets go, at the end of a batch, of what must not be kept while a job waits for its next.
+    fn let_go(&mut self) {}
 }
 
 /// Blocks that the table has now.
@@ -190,6 +192,7 @@ unsafe fn rows(
         }
         pg_sys::ExecCloseIndices(result);
         pg_sys::FreeExecutorState(estate);
+        change.let_go();
         outcome.map(|()| batch)
     }
 }

@@ -58,21 +58,15 @@ mod tests {
 
     const COLUMN: [u8; 16] = [3; 16];
     const OTHER: [u8; 16] = [4; 16];
+    const NARROW: MatchTag = MatchTag::Narrow([6; 8]);
 
     fn key(byte: u8) -> SealKey {
         SealKey::derive(&Secret::new([byte; 32]))
     }
 
-    fn sealed(tag: Option<[u8; 8]>, padded: bool) -> Vec<u8> {
+    fn sealed(tag: Option<MatchTag>, padded: bool) -> Vec<u8> {
         let (key, plain_type) = (key(1), PlainType::Text);
-        let sealing = Sealing {
-            key: &key,
-            version_id: 7,
-            column_uuid: &COLUMN,
-            plain_type,
-            tag: tag.map(MatchTag::Narrow),
-            padded,
-        };
+        let sealing = Sealing { key: &key, version_id: 7, column_uuid: &COLUMN, plain_type, tag, padded };
         seal(&sealing, &[9; NONCE], b"value\x80")
     }
 
@@ -105,7 +99,9 @@ mod tests {
 
     #[test]
     fn the_new_value_opens_under_the_new_key_only() {
-        for (tag, padded) in [(None, false), (Some([6; 8]), true), (Some([6; 8]), false), (None, true)] {
+        for (tag, padded) in
+            [None, Some(NARROW), Some(MatchTag::Wide([6; 16]))].into_iter().flat_map(|tag| [(tag, false), (tag, true)])
+        {
             let old = sealed(tag, padded);
             let new = again(&old, &COLUMN, 1).unwrap();
             let opened = open(&new, &key(2), &COLUMN, PlainType::Text).unwrap();
@@ -117,7 +113,7 @@ mod tests {
 
     #[test]
     fn only_version_nonce_and_ciphertext_change() {
-        let old = sealed(Some([6; 8]), true);
+        let old = sealed(Some(NARROW), true);
         let new = again(&old, &COLUMN, 1).unwrap();
         assert_eq!(new.len(), old.len());
         assert_eq!(new[..2], old[..2]);
@@ -129,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_value_that_does_not_open_is_not_sealed_anew() {
-        let old = sealed(Some([6; 8]), true);
+        let old = sealed(Some(NARROW), true);
         for (bytes, column, key) in
             [(&old[..], &OTHER, 1), (&old, &COLUMN, 3), (&old[..old.len() - 1], &COLUMN, 1), (&[], &COLUMN, 1)]
         {

@@ -36,7 +36,7 @@ pub fn to_replace(version_id: u32) -> Result<Rc<SealVersion>> {
         let key = key.ok_or_else(|| Error::new(Kind::Corrupt, "a key version names a key that does not exist"))?;
         row.state = VersionState::DecryptOnly;
         let seal = Locked::new(|| Ok(SealKey::derive(&open(ring, &row)?)))?;
-        // not kept: whoever reads must go on being refused
+        // not kept here: whoever reads must go on being refused
         Ok(Some(Rc::new(SealVersion { version_id, key, keys: Derived::new(seal) })))
     })?;
     retired.map_or_else(|| super::seal_version(version_id), Ok)
