@@ -112,8 +112,9 @@ setup: ## install what is missing: Debian packages, PostgreSQL, cargo-pgrx, its 
 fmt-check: ## is the source formatted
 	cargo fmt --check
 
-lint: ## clippy for both halves
-	cargo clippy --no-default-features --all-targets -- -D warnings
+# the tests on servers are no default target of cargo test, so --all-targets leaves them out
+lint: ## clippy for both halves and the tests
+	cargo clippy --no-default-features --all-targets --test server -- -D warnings
 	cargo clippy --no-default-features --features "pg$(PG) pg_test" --lib -- -D warnings
 
 test-pure: ## the half without Postgres: units, vectors, properties, layers

@@ -134,7 +134,7 @@ fn what_is_not_known_is_said_and_never_counted_as_nothing() {
     let mut acme = cluster.connect_as("acme", "epochs");
     acme.query("SELECT city FROM acme.customers WHERE id < 3").ok();
     let between =
-        format!("(SELECT min(logged_at) FROM airlock.access_log WHERE application_name = 'epochs'), 'infinity'");
+        "(SELECT min(logged_at) FROM airlock.access_log WHERE application_name = 'epochs'), 'infinity'".to_string();
     let found = report(&cluster, "acme", &between);
     assert_eq!(numbers(&found["public.customers"]), ["2", "6", "4", "6", "approximate", "0"], "{found:?}");
     cluster.admin("SELECT airlock.destroy_subject_key(1)");

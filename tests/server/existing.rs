@@ -91,7 +91,8 @@ fn encrypt_column_keeps_indexes_grants_and_what_else_the_column_has() {
     assert_eq!(cluster.admin(COLUMN).rows, column);
     let mut back = cluster.admin(INDEXES).first();
     let mut wanted: Vec<String> = indexes.iter().map(|i| i.replace("USING hash", "USING btree")).collect();
-    (back.sort(), wanted.sort());
+    back.sort();
+    wanted.sort();
     assert_eq!(back, wanted);
 }
 

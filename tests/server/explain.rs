@@ -141,7 +141,8 @@ fn a_plan_tells_nothing_of_hidden_rows() {
     for (i, shown) in shown.iter().enumerate() {
         let mut now = rows(&mut acme, i);
         let mut shown = shown.clone();
-        (now.sort(), shown.sort());
+        now.sort();
+        shown.sort();
         assert_eq!(now, shown, "{}: only hidden rows were added", FILTERS[i]);
     }
     for (before, after) in before.iter().zip(control()) {

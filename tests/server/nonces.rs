@@ -71,7 +71,7 @@ fn write(conn: &mut Conn, session: usize) -> usize {
     ))
     .ok();
     wrote(ROWS);
-    let copied = conn.copy_in("COPY public.t (a, b) FROM STDIN", &"same\tsame\n".repeat(ROWS)).ok();
+    let copied = conn.copy_in("COPY public.t (a, b) FROM STDIN", "same\tsame\n".repeat(ROWS)).ok();
     assert_eq!(copied.tags, [format!("COPY {ROWS}")]);
     wrote(ROWS);
     conn.query(&format!(
