@@ -46,6 +46,8 @@ pub const TABLES: [Table; 3] = [
             ("", "(domain, epoch)"),
             ("", "(domain, epoch) WHERE seen_filter <> '{}' OR scanned_filter <> '{}'"),
             ("", "(scope) WHERE anybody"),
+            // else who_saw() reads all of the domain where the planner knows nothing of the table
+            ("", "(domain) WHERE anybody AND domain IS NOT NULL"),
         ],
     },
 ];
