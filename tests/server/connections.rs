@@ -201,3 +201,33 @@ fn sessions_of_a_day_survive_restart_and_crash() {
         assert_eq!(left, 2, "{release}: each is counted apart: {read} of {:#?}", cluster.admin(log).rows);
     }
 }
+
+/// The worker adds what the log has of before the gate opened to what shared memory counts since: no read may be of both,
+/// also one that was on its way when the gate opened, or it takes two places of the day.
+#[test]
+fn a_read_that_the_gate_opens_for_is_not_of_before() {
+    let mut cluster = fixture::stopped();
+    cluster.set("max_prepared_transactions", "2");
+    cluster.start();
+    fixture::open(&cluster);
+    let config = cluster.admin("SELECT 'pg_catalog.simple'::regconfig::oid").value();
+    // a lock that outlasts the server keeps the worker from its cursor
+    cluster.admin("BEGIN; LOCK TABLE airlock_catalog.log_cursor; PREPARE TRANSACTION 'worker'");
+    cluster.restart();
+    let mut conn = cluster.connect("acme");
+    conn.query("PREPARE p (regconfig) AS SELECT id FROM acme.customers WHERE $1 IS NOT NULL").ok();
+    // and another the read from the name of its parameter
+    let mut lock = cluster.connect("postgres");
+    lock.query("BEGIN; LOCK TABLE pg_catalog.pg_ts_config").ok();
+    conn.begin(&format!("EXECUTE p ({config})"));
+    let waits = "SELECT count(*) FROM pg_locks WHERE relation = 'pg_catalog.pg_ts_config'::regclass AND NOT granted";
+    eventually("the read waits", || (cluster.admin(waits).value() == "1").then_some(()));
+    let shut = cluster.admin("SELECT clock_timestamp()").value();
+    cluster.admin("COMMIT PREPARED 'worker'");
+    fixture::open(&cluster);
+    lock.query("COMMIT").ok();
+    assert_eq!(conn.finish().ok().received, VISIBLE);
+    fixture::drained(&cluster);
+    let before = format!("SELECT count(*) FILTER (WHERE logged_at < '{shut}'), count(*) FROM airlock.access_log WHERE subprocessor = 'acme'");
+    assert_eq!(cluster.admin(&before).rows, [[Some("0".to_string()), Some("1".to_string())]]);
+}

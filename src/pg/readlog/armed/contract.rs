@@ -57,6 +57,9 @@ pub fn asked(
     // keys first: locked is the cause then, and that the worker stands still its consequence
     let sealer = Rc::new(Sealer::new()?);
     materialiser::health().and_then(|()| materialiser::share(&record.subprocessor))?;
+    // made before that was asked: what is older than the gate is counted as of the time before the server's start, and this
+    // read is counted here
+    record.at = record.at.max(shared::opened());
     publish(registry::current()?.subprocessors.get(&record.subprocessor).map_or(0, |s| s.id))?;
     // read after the publication: a suspension from now on either shows here or finds us
     let registry = registry::current()?;
