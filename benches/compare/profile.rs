@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// What a session does, by name.
-const STATEMENTS: [(&str, &str, &str); 9] = [
+const STATEMENTS: [(&str, &str, &str); 10] = [
     ("scan", "masked", "SELECT count(name), count(email), count(phone), count(code) FROM masked.person"),
     ("mask-email", "masked", "SELECT count(email) FROM masked.person"),
     ("mask-pseudonym", "masked", "SELECT count(code) FROM masked.person"),
@@ -22,6 +22,7 @@ const STATEMENTS: [(&str, &str, &str); 9] = [
     ("copy-out", "clear", "COPY (SELECT * FROM clear.person) TO STDOUT"),
     ("lookup-simple", "keyless", "SELECT name, email, amount FROM keyless.person WHERE id = 42"),
     ("verify", "postgres", "SELECT * FROM airlock.verify_log()"),
+    ("who-saw", "postgres", "SELECT * FROM airlock.who_saw('public.person', '42')"),
 ];
 
 /// What [`Recording::through`] found, as PROFILES.md has it.
@@ -62,7 +63,7 @@ pub fn all(bench: &Bench) {
 const HEAD: &str = "# Profiles\n\nWritten by `make profile`: where the processor's time goes, sampled 997 times a second, by object and by function, \
 what is below one percent left out. [NOTES.md](NOTES.md) says what was made of it.\n";
 
-/// A job that seals every row anew, and COPY into an encrypted column.
+/// COPY into an encrypted column, a job that seals every row anew, and one that encrypts a column while it is used.
 fn jobs(cluster: &Cluster, directory: &Path, rows: u64) {
     let file = Place::Memory.directory().join("rows");
     let file = file.display();
@@ -78,6 +79,13 @@ fn jobs(cluster: &Cluster, directory: &Path, rows: u64) {
         // else there would be nothing to do
         cluster.admin("SELECT airlock.rotate_key('pii')");
         conn.query("CALL airlock.reencrypt('public.sealed')").ok();
+    });
+    let recording = Recording::start(directory, "encrypt-online", conn.pid);
+    recording.through(|| {
+        cluster.admin(&format!(
+            "DROP TABLE IF EXISTS public.becoming; CREATE TABLE public.becoming (id bigint PRIMARY KEY, v text); INSERT INTO public.becoming {rows}"
+        ));
+        conn.query("CALL airlock.encrypt_column_online('public.becoming', 'v', key => 'pii')").ok();
     });
 }
 
