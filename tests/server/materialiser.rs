@@ -346,6 +346,31 @@ fn verification_reads_each_row_once_whatever_the_plan() {
     assert!(read >= records && read < records * 9 / 4, "{read} rows were read to verify {records}");
 }
 
+/// In a transaction that has written, PostgreSQL gives each of our queries a newer snapshot: what the worker settles while the
+/// log is verified must not look as if somebody had added it.
+#[test]
+fn what_is_settled_meanwhile_is_no_finding() {
+    let cluster = running();
+    reads(&cluster, "before", 3);
+    all_settled(&cluster);
+    // verification begins when its statement has its snapshot, and then waits
+    let (mut lock, mut verifier) = (cluster.connect("postgres"), cluster.connect("postgres"));
+    lock.query("BEGIN; SELECT pg_advisory_xact_lock(7)").ok();
+    verifier.query("BEGIN; SELECT pg_current_xact_id()").ok();
+    verifier.begin(
+        "SELECT (SELECT v.ok || v.message FROM airlock.verify_log() v WHERE h.waited) FROM (SELECT pg_advisory_xact_lock(7) IS NOT NULL AS waited OFFSET 0) h",
+    );
+    let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    eventually("verification waits", || (cluster.admin(waits).value() == "1").then_some(()));
+    let settled = "SELECT last_id FROM airlock_catalog.log_cursor";
+    let before = cluster.admin(settled).value();
+    reads(&cluster, "meanwhile", 1);
+    eventually("the read is settled", || (cluster.admin(settled).value() != before).then_some(()));
+    lock.query("COMMIT").ok();
+    let said = verifier.finish().ok().value();
+    assert!(said.starts_with("truethe log is whole"), "{said}");
+}
+
 #[test]
 fn a_table_in_the_place_of_a_partition_gets_no_records() {
     let cluster = running();

@@ -39,9 +39,8 @@ pub fn verify() -> Result<Verdict> {
     };
     let key = &keys.1;
     let cursor = Cursor::as_seen()?;
-    let erased = if before_0_2() { Vec::new() } else { retention::erased()? };
+    let erased = if before_0_2() { Vec::new() } else { retention::erased(true)? };
     let (mut verifier, mut seams) = beginning(key, &erased)?;
-    // no further: in a transaction that wrote, our own queries see newer rows than the one that called us
     let last = cursor.as_ref().map_or(i64::MAX, |c| c.last_id);
     let (found, part) = chain(&mut verifier, &mut seams, &erased, last)?;
     let checked = i64::try_from(verifier.checked()).unwrap_or(i64::MAX);
@@ -152,7 +151,7 @@ fn chain(
         // a range with two ends: with one the planner, whose statistics may be of before these rows, would sort all that follow
         let to = from.saturating_add(CHUNK - 1).min(last);
         let (mut found, mut any, mut parts) = (None, false, Expected::default());
-        tuples::each(&sql, &[from.into(), to.into()], |tuple| {
+        tuples::each_as_seen(&sql, &[from.into(), to.into()], |tuple| {
             any = true;
             let id = tuple.long(1)?.unwrap_or(0);
             let fed = Row::read(tuple)
@@ -185,12 +184,11 @@ fn chain(
 fn next_id(from: i64) -> Result<Option<i64>> {
     let mut found = None;
     let sql = "SELECT r.id FROM airlock_catalog.read_record r WHERE r.id >= $1 ORDER BY r.id LIMIT 1";
-    tuples::each(sql, &[from.into()], |tuple| tuple.long(1).map(|id| found = id).map(|()| false))?;
+    tuples::each_as_seen(sql, &[from.into()], |tuple| tuple.long(1).map(|id| found = id).map(|()| false))?;
     Ok(found)
 }
 
-/// A row behind the last that the cursor row names. Under the snapshot that the cursor row was read with, so that no newer row
-/// meets an older cursor; by a constant, so that it is looked up whatever the planner thinks of the join.
+/// A row behind the last that the cursor row names. By a constant, so that it is looked up whatever the planner thinks of the join.
 fn behind(last: i64) -> Result<Option<i64>> {
     let parts = match before_0_2() {
         true => "",
@@ -199,7 +197,7 @@ fn behind(last: i64) -> Result<Option<i64>> {
     let all = format!("SELECT r.id FROM airlock_catalog.read_record r {parts}");
     let sql = format!("SELECT pg_catalog.min(r.id) FROM ({all}) r WHERE r.id > $1");
     let mut found = None;
-    tuples::each(&sql, &[last.into()], |row| row.long(1).map(|id| found = id).map(|()| false))?;
+    tuples::each_as_seen(&sql, &[last.into()], |row| row.long(1).map(|id| found = id).map(|()| false))?;
     Ok(found)
 }
 

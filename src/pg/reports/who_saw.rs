@@ -140,7 +140,7 @@ fn settled(question: &Question, hits: &mut Hits) -> Result<()> {
         );
         // what was erased may have been about anybody
         let subjects = |e: &Erased| if let Erased::Subjects(last) = e { Some(*last) } else { None };
-        let erased = retention::erased()?.iter().filter_map(subjects).max().unwrap_or(0);
+        let erased = retention::erased(false)?.iter().filter_map(subjects).max().unwrap_or(0);
         for tuple in client.select(sql.as_str(), None, &[erased.into()]).map_err(spi)? {
             let id = statement(&tuple, 4)?;
             let record = Record {

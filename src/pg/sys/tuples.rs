@@ -6,8 +6,9 @@ use super::flat::{Flat, Other};
 use super::sql::Arg;
 use super::varlena_in_place;
 use crate::pure::error::{Error, Kind, Result};
-use pgrx::spi::SpiError;
+use pgrx::spi::{SpiClient, SpiCursor, SpiError, SpiErrorCodes};
 use pgrx::{check_for_interrupts, pg_sys, PgMemoryContexts, Spi};
+use std::ffi::{c_char, c_int, CStr, CString};
 
 /// Rows fetched at once.
 const BATCH: i64 = 1_000;
@@ -108,10 +109,42 @@ fn not_utf8() -> Error {
 ///
 /// # Errors
 /// Those of `each`; PostgreSQL's own.
-pub fn each(select: &str, args: &[Arg], mut each: impl FnMut(&Tuple) -> Result<bool>) -> Result<()> {
+pub fn each(select: &str, args: &[Arg], each: impl FnMut(&Tuple) -> Result<bool>) -> Result<()> {
+    run(|client| client.try_open_cursor(select, args), each)
+}
+
+/// As [`each`], and under that snapshot in every transaction: in one that has written, PostgreSQL takes a new one for each
+/// SELECT of ours, which sees what others have committed since. For tables that are held against each other.
+pub fn each_as_seen(select: &str, args: &[Arg], each: impl FnMut(&Tuple) -> Result<bool>) -> Result<()> {
+    run(|client| as_seen(client, select, args), each)
+}
+
+/// A cursor that writes nothing, and so reads under the snapshot that is active.
+fn as_seen<'c>(client: &SpiClient<'c>, select: &str, args: &[Arg]) -> std::result::Result<SpiCursor<'c>, SpiError> {
+    let mut types: Vec<_> = args.iter().map(Arg::oid).collect();
+    let datum = |arg: &Arg| arg.datum().map_or(pg_sys::Datum::from(0), |datum| datum.sans_lifetime());
+    let mut values: Vec<_> = args.iter().map(datum).collect();
+    let nulls: Vec<_> = args.iter().map(|arg| if arg.datum().is_some() { b' ' } else { b'n' } as c_char).collect();
+    let select = CString::new(select).map_err(|_| SpiErrorCodes::Argument)?;
+    // SAFETY: connected to SPI; as many types, values and marks as arguments. The portal has a name, which is copied before
+    // anything else runs.
+    let name = unsafe {
+        let (types, values, nulls) = (types.as_mut_ptr(), values.as_mut_ptr(), nulls.as_ptr());
+        let count = args.len() as c_int;
+        let name = std::ptr::null();
+        let portal = pg_sys::SPI_cursor_open_with_args(name, select.as_ptr(), count, types, values, nulls, true, 0);
+        CStr::from_ptr((*portal).name).to_string_lossy().into_owned()
+    };
+    client.find_cursor(&name)
+}
+
+fn run(
+    open: impl for<'c> FnOnce(&SpiClient<'c>) -> std::result::Result<SpiCursor<'c>, SpiError>,
+    mut each: impl FnMut(&Tuple) -> Result<bool>,
+) -> Result<()> {
     let broken = |e: SpiError| Error::new(Kind::Corrupt, format!("the read log's tables cannot be used: {e}"));
     Spi::connect(|client| {
-        let mut cursor = client.try_open_cursor(select, args).map_err(broken)?;
+        let mut cursor = open(client).map_err(broken)?;
         let mut context = PgMemoryContexts::new("pg_airlock tuples");
         loop {
             check_for_interrupts!();

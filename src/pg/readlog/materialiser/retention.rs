@@ -7,6 +7,7 @@ use crate::pg::admin::unknown_subprocessor;
 use crate::pg::error::log;
 use crate::pg::sys;
 use crate::pg::sys::sql::{self, arg};
+use crate::pg::sys::tuples::{self, Tuple};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::record::RecordKind;
 use crate::pure::retention::{period, Erased, Kept, MARK};
@@ -208,18 +209,20 @@ impl Due {
     }
 }
 
-/// All that the log says was erased, the oldest first.
-pub fn erased() -> Result<Vec<Erased>> {
+/// All that the log says was erased, the oldest first; `as_seen`: by what the running query sees, as [`tuples::each_as_seen`].
+pub fn erased(as_seen: bool) -> Result<Vec<Erased>> {
     let sql = "SELECT r.detail FROM airlock_catalog.read_record r WHERE r.kind IN ('audit', 'configuration', 'finding') AND r.kind = 'configuration' \
                AND pg_catalog.strpos(r.detail, $1) > 0 ORDER BY r.id";
-    Spi::connect(|client| {
-        let mut found = Vec::new();
-        for row in client.select(sql, None, &[MARK.into()]).map_err(spi)? {
-            let detail = row.get::<String>(1).map_err(spi)?.unwrap_or_default();
-            found.extend(Erased::read(RecordKind::Configuration, &detail));
-        }
-        Ok(found)
-    })
+    let mut found = Vec::new();
+    let note = |row: &Tuple| {
+        found.extend(Erased::read(RecordKind::Configuration, row.text(1)?.unwrap_or_default()));
+        Ok(true)
+    };
+    match as_seen {
+        true => tuples::each_as_seen(sql, &[MARK.into()], note)?,
+        false => tuples::each(sql, &[MARK.into()], note)?,
+    }
+    Ok(found)
 }
 
 /// Stores the periods of a sub-processor.

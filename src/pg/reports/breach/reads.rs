@@ -150,7 +150,7 @@ fn ends(records: &Records) -> Ends<'_> {
 /// That records of the time were erased.
 fn erased(from: TimestampWithTimeZone) -> Result<Option<String>> {
     let records = |e: &Erased| if let Erased::Records { last, .. } = e { Some(*last) } else { None };
-    let Some(last) = retention::erased()?.iter().filter_map(records).max() else { return Ok(None) };
+    let Some(last) = retention::erased(false)?.iter().filter_map(records).max() else { return Ok(None) };
     let first = sql::look(
         "SELECT r.logged_at, pg_catalog.to_char(r.logged_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') FROM airlock_catalog.read_record r ORDER BY r.id LIMIT 1",
         &[],
@@ -209,7 +209,7 @@ impl Gathering {
             scopes,
             views,
             destroyed: destroyed.into_iter().collect(),
-            subjects_erased: retention::erased()?.iter().filter_map(subjects).max().unwrap_or(0),
+            subjects_erased: retention::erased(false)?.iter().filter_map(subjects).max().unwrap_or(0),
             report: Report {
                 whole: Part::default(),
                 relations: BTreeMap::new(),

@@ -76,7 +76,7 @@ fn stored_private(from: i64, to: i64, expected: &BTreeMap<i64, Hash>) -> Result<
     let mut found = BTreeMap::new();
     // the same key as the row before, nearly always
     let mut at_hand: Option<(u32, Rc<LogKeys>)> = None;
-    tuples::each(sql, &[from.into(), to.into()], |tuple| {
+    tuples::each_as_seen(sql, &[from.into(), to.into()], |tuple| {
         let id = tuple.long(1)?.unwrap_or(0);
         let sealed = tuple.bytes(2)?.unwrap_or_default();
         let opened = match (private::key_version(sealed), expected.get(&id)) {
@@ -103,7 +103,7 @@ fn stored_private(from: i64, to: i64, expected: &BTreeMap<i64, Hash>) -> Result<
 fn stored_subjects(from: i64, to: i64) -> Result<BTreeMap<i64, Option<Hash>>> {
     let sql = format!("{ROWS} WHERE s.id >= $1 AND s.id <= $2");
     let mut parts: BTreeMap<i64, Option<Part>> = BTreeMap::new();
-    tuples::each(&sql, &[from.into(), to.into()], |tuple| {
+    tuples::each_as_seen(&sql, &[from.into(), to.into()], |tuple| {
         let id = tuple.long(1)?.unwrap_or(0);
         let Ok((salt, touched)) = read(tuple) else {
             parts.insert(id, None);
