@@ -165,7 +165,10 @@ fn sessions_of_a_day_survive_restart_and_crash() {
         cluster.set("airlock.release", release);
         cluster.start();
         fixture::open(&cluster);
-        let readers: Vec<Conn> = ["acme", "acme", "acme_bob"].map(|user| reader(&cluster, user)).into();
+        let readers: Vec<Conn> = ["acme", "acme_bob"].map(|user| reader(&cluster, user)).into();
+        // a session counts that has only asked for a plan
+        cluster.admin("CREATE TABLE public.plans (id int); SELECT airlock.create_scope('acme', 'public.plans', '{\"id\": \"clear\"}', fence => true, allow_explain => true)");
+        cluster.sql("acme", "EXPLAIN SELECT id FROM acme.plans").ok();
         let mut refused = cluster.connect("acme");
         refused.query("SET airlock.purpose = 'another'").ok();
         assert_eq!(refused.query(READ).code(), "AL008");

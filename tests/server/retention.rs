@@ -100,6 +100,48 @@ fn days_are_made_ahead_of_time() {
     assert_eq!(verify(&mut cluster.connect("postgres")), (true, None, String::new()));
 }
 
+/// What is read right after midnight may be settled under the day before, and counts today all the same.
+#[test]
+fn what_was_settled_under_the_day_before_counts_today() {
+    let mut cluster = running();
+    (0..2).for_each(|_| reads(&cluster, "early", "acme", "acme.customers", 1));
+    age(&cluster, 1);
+    cluster.restart();
+    fixture::open(&cluster);
+    cluster.admin("SELECT airlock.alter_subprocessor('acme', '{\"connections_per_day\": 3}')");
+    let read = || {
+        eventually("sessions are counted", || {
+            let answer = cluster.sql("acme", "SELECT id FROM acme.customers");
+            (answer.code() != "AL005").then_some(answer.code().to_string())
+        })
+    };
+    assert_eq!([read(), read()], ["", "AL006"]);
+}
+
+/// Who asks a table does not see the rows of a partition that is being detached: nothing is written there.
+#[test]
+fn a_partition_on_its_way_out_gets_no_records() {
+    let cluster = running();
+    reads(&cluster, "before", "acme", "acme.customers", 1);
+    let today = "SELECT tableoid::regclass FROM airlock_catalog.read_record ORDER BY id DESC LIMIT 1";
+    let today = cluster.admin(today).value();
+    let (mut reader, mut detaching) = (cluster.connect("postgres"), cluster.connect("postgres"));
+    reader.query("BEGIN; SELECT count(*) FROM airlock_catalog.read_record").ok();
+    detaching.begin(&format!("ALTER TABLE airlock_catalog.read_record DETACH PARTITION {today} CONCURRENTLY"));
+    let pending = "SELECT count(*) FROM pg_inherits WHERE inhdetachpending";
+    eventually("it is on its way", || (cluster.admin(pending).value() == "1").then_some(()));
+    cluster.admin(&format!("SELECT pg_cancel_backend({})", detaching.pid));
+    assert_eq!(detaching.finish().code(), "57014");
+    reader.query("COMMIT").ok();
+    reads(&cluster, "meanwhile", "acme", "acme.customers", 1);
+    eventually("the worker stands still", || cluster.log().contains("would overlap partition").then_some(()));
+    let waiting = "SELECT count(*) FROM airlock.unsettled_records() WHERE application_name = 'meanwhile'";
+    assert_eq!(cluster.admin(waiting).value(), "1");
+    cluster.admin(&format!("ALTER TABLE airlock_catalog.read_record DETACH PARTITION {today} FINALIZE"));
+    let found = "SELECT count(*) FROM airlock_catalog.read_record WHERE application_name = 'meanwhile'";
+    eventually("it goes on in a new one", || (cluster.admin(found).value() != "0").then_some(()));
+}
+
 #[test]
 fn what_was_kept_long_enough_is_erased_and_the_log_verifies() {
     let cluster = running();

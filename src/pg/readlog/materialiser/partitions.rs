@@ -69,12 +69,13 @@ fn name(table: &str, day: i32) -> String {
     format!("{table}_{year:04}{month:02}{day:02}")
 }
 
-/// The partitions by day of a table, the oldest first: those that are attached, whatever their names.
+/// The partitions by day of a table, the oldest first: those that are attached, whatever their names. One that is being
+/// detached (CONCURRENTLY) is not: who asks the table does not see its rows any more.
 pub fn of(table: &str) -> Result<Vec<Partition>> {
     // the lower bound as it is written: FOR VALUES FROM ('2026-11-26') TO ('2026-11-27')
     let sql = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.substring(pg_catalog.pg_get_expr(c.relpartbound, c.oid), $2)::pg_catalog.date AS day, c.oid \
                FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-               WHERE i.inhparent = $1::pg_catalog.regclass AND pg_catalog.pg_get_expr(c.relpartbound, c.oid) ~ $2 ORDER BY 2";
+               WHERE i.inhparent = $1::pg_catalog.regclass AND NOT i.inhdetachpending AND pg_catalog.pg_get_expr(c.relpartbound, c.oid) ~ $2 ORDER BY 2";
     let table = format!("airlock_catalog.{table}");
     let bound = r"FROM \('([0-9]{4}-[0-9]{2}-[0-9]{2})'\)";
     Spi::connect(|client| {
@@ -106,9 +107,10 @@ pub fn oid(table: &str, day: i32) -> Result<Option<pg_sys::Oid>> {
     Ok(of(table)?.into_iter().find(|p| p.day == day).map(|p| p.oid))
 }
 
-/// The newest day of which the log has a record; `None` for a log without.
-pub fn newest_used() -> Result<Option<i32>> {
-    for partition in of("read_record")?.into_iter().rev() {
+/// The newest day of which the log has a record, before that one; `None` for a log without.
+pub fn newest_used(before: Option<i32>) -> Result<Option<i32>> {
+    let before = |p: &Partition| before.is_none_or(|before| p.day < before);
+    for partition in of("read_record")?.into_iter().rev().filter(before) {
         let sql = format!("SELECT FROM {} LIMIT 1", partition.name);
         let used =
             Spi::connect(|client| client.select(sql.as_str(), Some(1), &[]).map(|t| !t.is_empty()).map_err(spi))?;

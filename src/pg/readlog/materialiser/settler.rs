@@ -96,6 +96,7 @@ pub struct Settler {
     /// When partitions were made last, or could not be.
     tried: Instant,
     eraser: Eraser,
+    count: expiry::Count,
     /// When the last record was written, and whether the table can hold one that says that there was none since.
     spoke: (Instant, bool),
     lag: Lag,
@@ -307,7 +308,7 @@ impl Settler {
         self.caught_up |= batch.complete;
         let life = Life { position: self.position, as_of: self.lag.read(self.position), slot: self.slot };
         if batch.complete && !store::before_0_2() {
-            expiry::count_today()?;
+            self.count.look()?;
         }
         // nobody reads on the word of a worker that has not looked at the head
         let (beat, more) = (Some(life).filter(|_| !catching_up), begins || catching_up || !batch.complete);
@@ -366,7 +367,7 @@ impl Settler {
         let day = match self.day {
             Some(day) if day >= sys::today() || self.tried.elapsed() < AGAIN => day,
             Some(day) => self.try_partitions(Some(day))?,
-            None => self.try_partitions(partitions::newest_used()?)?,
+            None => self.try_partitions(partitions::newest_used(None)?)?,
         };
         rows::lock_partitions(client, &partitions::of_day(day)?)?;
         self.day = Some(day);

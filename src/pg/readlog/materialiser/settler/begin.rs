@@ -80,6 +80,7 @@ impl Settler {
             day: None,
             tried: looked,
             eraser: Eraser::default(),
+            count: super::expiry::Count::default(),
             spoke: (looked, !store::before_0_2()),
             // what lay in WAL when the server was started is as old as the server, for all we know
             lag: Lag::new(match shared::settled_as_of() {
