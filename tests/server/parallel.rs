@@ -210,3 +210,26 @@ fn what_workers_must_not_do_they_do_not() {
     let sql = format!("SELECT count(*) FROM acme.many m, {}", views.join(", "));
     assert_eq!(acme.query(&sql).ok().value(), SHOWN.to_string());
 }
+
+/// A filter's look-ups may run in workers, which note nobody: whom they met there may have been anybody.
+#[test]
+fn whom_a_filter_met_in_a_worker_may_be_anybody() {
+    let cluster = prepared();
+    cluster.admin(&format!(
+        "SELECT airlock.create_scope('acme', 'public.many', '{RULES}', row_filter => 'id NOT IN (SELECT c.id FROM public.customers c WHERE c.id > 50)')"
+    ));
+    // the look-up is no scan of workers itself, or nobody else could run it
+    cluster.admin("ALTER TABLE public.customers SET (parallel_workers = 0)");
+    cluster.admin("ALTER ROLE acme SET parallel_leader_participation = off");
+    let sql =
+        "SELECT count(*), max(m.n) FROM acme.customers c JOIN (SELECT count(*) AS n FROM acme.many) m ON c.id = 11";
+    let (answer, by) = counted(&cluster, "acme", sql);
+    assert_eq!(answer.ok().rows[0], [Some("1".to_string()), Some((ROWS - 50).to_string())]);
+    assert!(by > 1, "{by}");
+    let saw = |id: u32| {
+        let of = "SELECT coalesce(min(certainty::text), 'nobody') FROM airlock.who_saw('public.customers', '";
+        let read = "w JOIN airlock.access_log a USING (id) WHERE a.application_name = 'counted'";
+        cluster.admin(&format!("{of}{id}') {read}")).value()
+    };
+    assert_eq!((saw(60).as_str(), saw(11).as_str()), ("possible", "exact"));
+}

@@ -93,6 +93,8 @@ pub unsafe fn trace(desc: *mut pg_sys::QueryDesc, collector: &Collector) {
     // SAFETY: the plan's state trees, just made; entries of es_subplanstates may be NULL.
     unsafe {
         walk.down((*desc).planstate, &mut None);
+        // a row filter's subplan may run beneath a Gather, by the worker that has the row
+        walk.gathers = usize::from(joined && (*(*desc).plannedstmt).parallelModeNeeded);
         for plan in list::<pg_sys::PlanState>((*(*desc).estate).es_subplanstates) {
             walk.down(plan, &mut None);
         }
