@@ -8,6 +8,7 @@
 pub mod lookup;
 
 use crate::pg::encrypted::{self, value::Plain};
+use crate::pg::keys::memory::Locked;
 use crate::pg::keys::ring;
 use crate::pg::readlog::armed::{self, Frame};
 use crate::pg::registry::{self, Rule};
@@ -20,7 +21,7 @@ use crate::pure::mask::{Context, Mask};
 use crate::pure::plaintext::Value;
 use crate::sql_function;
 use pgrx::pg_sys;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 sql_function!(
     /// `airlock.gate(scope integer) → boolean`: true when this statement's read of the scope is on record, an error
@@ -61,13 +62,24 @@ fn gate(args: Args, in_worker: impl FnOnce(i32) -> Result<bool>) -> Result<Sql<b
 struct Site {
     generation: (u64, u64),
     rule: Rc<Rule>,
-    key: Option<RuleKey>,
+    /// Weakly: the ring has it, and lets go of it when the keys are locked, while a cursor keeps this.
+    key: Option<Weak<Locked<RuleKey>>>,
     typmod: i32,
     argument: pg_sys::Oid,
     result: pg_sys::Oid,
     year: i32,
     /// How many of the last arguments say whom the row is about.
     subjects: usize,
+}
+
+impl Site {
+    /// The rule's key, where it has one; `None` when the ring has let go of it.
+    fn held(&self) -> Option<Option<Rc<Locked<RuleKey>>>> {
+        match &self.key {
+            None => Some(None),
+            Some(key) => key.upgrade().map(Some),
+        }
+    }
 }
 
 sql_function!(
@@ -86,9 +98,16 @@ fn disclose(args: Args) -> Result<Option<Raw>> {
     let number: i32 = args.need(0, "rule")?;
     let site = args.site::<Option<Site>>(|| None);
     let generation = shared::generation();
-    if site.as_ref().is_none_or(|s| s.generation != generation || s.rule.id != number) {
-        *site = Some(open_site(args, number, generation)?);
-    }
+    let same = site.as_ref().filter(|s| s.generation == generation && s.rule.id == number);
+    // held through the row: what opens its value may replace the ring
+    let key = match same.and_then(Site::held) {
+        Some(key) => key,
+        None => {
+            let (fresh, key) = open_site(args, number, generation)?;
+            *site = Some(fresh);
+            key
+        }
+    };
     let Some(site) = site.as_ref() else { return Err(armed::refusal("disclose")) };
     if !armed::covers(site.rule.scope.id) {
         return Err(armed::refusal("disclose"));
@@ -110,7 +129,7 @@ fn disclose(args: Args) -> Result<Option<Raw>> {
     let shown = |value: &Value| Ok(Some(Raw(encrypted::value_to_datum(value, site.result)?)));
     let Some(mask) = &site.rule.mask else { return shown(value) };
     let subject = subject_of(args, subjects)?;
-    let (key, domain) = (site.key.as_ref(), site.rule.domain.as_str());
+    let (key, domain) = (key.as_deref().map(|key| &**key), site.rule.domain.as_str());
     match mask.apply(value, &Context { year: site.year, key, domain, subject: subject.as_deref() })? {
         None => Ok(None),
         Some(masked) => shown(&masked),
@@ -184,7 +203,8 @@ fn check_place() -> Result<()> {
     Ok(())
 }
 
-fn open_site(args: Args, number: i32, generation: (u64, u64)) -> Result<Site> {
+/// What the call site keeps, and the key of its rule, which only the ring keeps.
+fn open_site(args: Args, number: i32, generation: (u64, u64)) -> Result<(Site, Option<Rc<Locked<RuleKey>>>)> {
     check_place()?;
     let registry = registry::current()?;
     let unknown =
@@ -213,10 +233,11 @@ fn open_site(args: Args, number: i32, generation: (u64, u64)) -> Result<Site> {
         }
         _ => 0,
     };
-    Ok(Site { generation, rule, key, typmod: args.typmod_of(1), argument: args.type_of(1), result, year, subjects })
+    let (typmod, argument) = (args.typmod_of(1), args.type_of(1));
+    let weak = key.as_ref().map(Rc::downgrade);
+    Ok((Site { generation, rule, key: weak, typmod, argument, result, year, subjects }, key))
 }
 
-fn rule_key(rule: &Rule, mask: &Mask) -> Result<RuleKey> {
-    let key = ring::mask_key(&rule.scope.subprocessor.uuid, rule.mask_key_version)?;
-    Ok(key.rule_key(mask.name(), &rule.domain))
+fn rule_key(rule: &Rule, mask: &Mask) -> Result<Rc<Locked<RuleKey>>> {
+    ring::rule_key(&rule.scope.subprocessor.uuid, rule.mask_key_version, mask.name(), &rule.domain)
 }

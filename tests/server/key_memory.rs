@@ -197,6 +197,51 @@ fn key_bytes_of_a_live_session_lie_in_locked_undumped_pages_only() {
     assert!(shared.has("sh") && shared.has("dd") && shared.has("lo") && !shared.has("wf"), "{:?}", shared.flags);
 }
 
+/// A locked server's shared page holds no key, whoever asks after its source.
+#[test]
+fn nothing_brings_the_shared_key_back_while_it_is_locked() {
+    let mut cluster = small();
+    let text = fs::read_to_string(cluster.dir.join("root.key")).unwrap();
+    // a service that says when it is asked, and takes its time where somebody wants it to
+    let [asked, wait, done] = ["asked", "wait", "done"].map(|name| cluster.data().join(name));
+    let command = format!(
+        "command:touch {}; while test -e {}; do sleep 0.1; done; cat {}; touch {}",
+        asked.display(),
+        wait.display(),
+        cluster.dir.join("root.key").display(),
+        done.display()
+    );
+    cluster.set("airlock.root_key_source", &command);
+    cluster.start();
+    fixture::open(&cluster);
+    let app = worked(&cluster, "sharer");
+    let needles = needles(&cluster, &text);
+    let shared = || found(app.pid, &needles).iter().any(|(name, _)| name == "root key, hex");
+    assert!(shared(), "control: the shared text is found");
+    cluster.admin("SELECT airlock.lock()");
+    assert!(!shared());
+    cluster.admin("SELECT count(*) FROM airlock.doctor()");
+    assert!(!shared(), "doctor() asks the source");
+    // under way while somebody locks
+    fs::write(&wait, "").unwrap();
+    for file in [&asked, &done] {
+        fs::remove_file(file).unwrap();
+    }
+    cluster.admin("SELECT airlock.unlock()");
+    let mut asks = cluster.connect("app");
+    asks.begin("SELECT airlock.decrypt(ssn) FROM public.customers LIMIT 1");
+    eventually("the source is asked", || asked.exists().then_some(()));
+    cluster.admin("SELECT airlock.lock()");
+    fs::remove_file(&wait).unwrap();
+    let answer = asks.finish();
+    assert_eq!((answer.code(), answer.received), ("AL001", 0), "{answer:?}");
+    eventually("the source has answered", || done.exists().then_some(()));
+    for _ in 0..10 {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert!(!shared(), "a command that was under way");
+    }
+}
+
 #[test]
 fn control_a_secret_in_ordinary_memory_is_found_outside() {
     let mut cluster = small();

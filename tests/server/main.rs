@@ -60,6 +60,7 @@ mod reads;
 mod release;
 mod remote;
 mod retention;
+mod rotation;
 mod scrub;
 mod search;
 mod self_test;

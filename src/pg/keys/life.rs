@@ -1,13 +1,13 @@
 //! The life of a sealing version: rotate, retire, destroy; and locking all keys of the server at once.
 
 use super::{new_version, proof, ring};
-use crate::pg::admin::act;
+use crate::pg::admin::{act, sees_all};
 use crate::pg::error::notice;
 use crate::pg::readlog::identity;
 use crate::pg::shared;
-use crate::pg::sys::latch::nudge;
+use crate::pg::sys::latch::{announce, nudge};
 use crate::pg::sys::sql::{self, arg};
-use crate::pg::sys::{roles, Sql};
+use crate::pg::sys::{self, roles, Sql};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::{Use, VersionState};
 use crate::pure::name::{literal, shown};
@@ -30,8 +30,8 @@ sql_function!(
     /// once no value in this database needs it and no transaction is left that could still write one. Waits for
     /// transactions that run already for `wait_seconds` at most.
     ///
-    /// Errors: `42704` no such key or version; `55000` it is in another state, values need it (named by column), or
-    /// transactions do not end.
+    /// Errors: `42704` no such key or version; `55000` it is in another state, values need it (named by column),
+    /// transactions do not end, or the active version is not committed yet; `25001` in REPEATABLE READ.
     airlock_retire_key_version,
     |args| {
         let (key, version): (String, i32) = (args.need(0, "key")?, args.need(1, "version")?);
@@ -62,7 +62,8 @@ sql_function!(
         shared::lock_keys(true);
         super::root::forget();
         crate::pg::error::log(format!("the keys of this server were locked by role {}", shown(&user)));
-        // idle backends wipe their keys now, the others when their statement ends or asks for one
+        // idle backends wipe their keys now, within a transaction too, the others when their statement ends or asks for one
+        announce(sys::scan::table_oid("key_version").unwrap_or(pgrx::pg_sys::InvalidOid));
         let others = "SELECT a.pid FROM pg_catalog.pg_stat_get_activity(NULL) a WHERE a.pid <> pg_catalog.pg_backend_pid() AND a.datid <> 0";
         sql::look(&format!("SELECT coalesce(pg_catalog.array_agg(o.pid), '{{}}') FROM ({others}) o"), &[], |row| {
             row.need::<Vec<i32>>(1).map(|pids| pids.into_iter().for_each(nudge))
@@ -163,8 +164,26 @@ fn move_on(key: &ring::KeyInfo, id: u32, from: VersionState, set: &str) -> Resul
         .hint("look at TABLE airlock.keys and try again"))
 }
 
+/// 55000 while the key's active version is of this very transaction: until it commits, others seal under the one before,
+/// also in transactions that begin after the proof has waited.
+fn rotated_for_all(key: &ring::KeyInfo, version: i32) -> Result<()> {
+    let sql = "SELECT v.xmin::pg_catalog.text::pg_catalog.int8 FROM airlock_catalog.key_version v \
+               WHERE v.owner = $1 AND v.use = 'seal' AND v.state = 'active'";
+    let written = sql::first(sql, &[arg(pgrx::Uuid::from_bytes(key.uuid))], |row| row.need::<i64>(1))?;
+    if !written.and_then(|xmin| u32::try_from(xmin).ok()).is_some_and(sys::is_own_transaction) {
+        return Ok(());
+    }
+    let name = shown(&key.name);
+    Err(Error::new(Kind::State, format!("the active version of key {name} is not committed yet"))
+        .detail(format!("Until a rotation is, other sessions seal under version {version}."))
+        .hint("COMMIT first, then retire the version in a transaction of its own"))
+}
+
 fn retire(key: &str, version: i32, wait: i32) -> Result<()> {
+    // the columns to look through are listed anew after the wait
+    sees_all()?;
     let (key, id) = version_in(key, version, VersionState::DecryptOnly)?;
+    rotated_for_all(&key, version)?;
     proof::unused(&key, version, id, wait)?;
     move_on(&key, id, VersionState::DecryptOnly, "state = 'retired', retired_at = pg_catalog.now()")?;
     notice(
@@ -176,7 +195,9 @@ fn retire(key: &str, version: i32, wait: i32) -> Result<()> {
 }
 
 fn destroy(key: &str, version: i32, wait: i32) -> Result<()> {
+    sees_all()?;
     let (key, id) = version_in(key, version, VersionState::Retired)?;
+    rotated_for_all(&key, version)?;
     proof::unused(&key, version, id, wait)?;
     move_on(&key, id, VersionState::Retired, "state = 'destroyed', wrapped = NULL")?;
     notice(

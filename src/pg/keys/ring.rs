@@ -9,11 +9,13 @@ pub mod subjects;
 use super::derived::Derived;
 use super::memory::Locked;
 use super::{entropy, root};
+use crate::pg::readlog::wal;
 use crate::pg::shared::{self, AsOf};
+use crate::pg::sys;
 use crate::pure::envelope::CarrierKey;
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::keyring::{
-    commitment, unwrap, ChainKey, LogKey, MaskKey, MatchKey, PrivateKey, SealKey, Secret, SubjectKey, Use,
+    commitment, unwrap, ChainKey, LogKey, MaskKey, MatchKey, PrivateKey, RuleKey, SealKey, Secret, SubjectKey, Use,
     VersionState, Wrapping,
 };
 use crate::pure::name::literal;
@@ -23,6 +25,7 @@ use pgrx::pg_sys;
 use rustc_hash::FxHashMap as HashMap;
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 mod spelled;
 pub mod versions;
@@ -89,6 +92,9 @@ pub type LogKeys = Locked<(LogKey, ChainKey, PrivateKey)>;
 /// Which state of the keys a ring is of: another whenever any process changed them.
 pub type Generation = (u64, u64);
 
+/// Owner and version of a mask key, mask, domain.
+type OfRule = ([u8; 16], u32, String, String);
+
 #[derive(Default)]
 struct Ring {
     generation: Generation,
@@ -101,6 +107,7 @@ struct Ring {
     actives: HashMap<i32, u32>,
     matches: HashMap<i32, Rc<Locked<MatchKey>>>,
     masks: HashMap<([u8; 16], u32), Rc<Locked<MaskKey>>>,
+    rules: HashMap<OfRule, Rc<Locked<RuleKey>>>,
     logs: HashMap<u32, Rc<LogKeys>>,
     subjects: HashMap<(u32, String), Rc<Locked<SubjectKey>>>,
     allowed: HashMap<(i32, u32, bool), bool>,
@@ -121,6 +128,7 @@ fn with<T>(f: impl FnOnce(&mut Ring) -> Result<T>) -> Result<T> {
     if !shared::preloaded() {
         return Err(root::not_preloaded());
     }
+    heed_replay();
     let generation = shared::generation();
     RING.with(|cell| {
         if let Some(ring) = cell.borrow_mut().as_mut().filter(|ring| ring.generation == generation) {
@@ -130,6 +138,17 @@ fn with<T>(f: impl FnOnce(&mut Ring) -> Result<T>) -> Result<T> {
         OF.set(fresh.generation);
         f(cell.borrow_mut().insert(fresh))
     })
+}
+
+/// On a standby nothing moves the generation, and neither does its promotion: there the ring is as new as the client's
+/// statement.
+fn heed_replay() {
+    static SINCE: AtomicI64 = AtomicI64::new(0);
+    let began = if wal::in_recovery() { sys::statement_start() } else { 0 };
+    if SINCE.load(Relaxed) != began {
+        SINCE.store(began, Relaxed);
+        shared::forget();
+    }
 }
 
 /// The present generation, which the ring is of.
@@ -314,16 +333,32 @@ pub fn match_key(key: &KeyInfo) -> Result<Rc<Locked<MatchKey>>> {
 
 /// A sub-processor's mask key, in the version that the rule pins.
 pub fn mask_key(owner: &[u8; 16], version: u32) -> Result<Rc<Locked<MaskKey>>> {
+    with(|ring| mask_key_in(ring, owner, version))
+}
+
+fn mask_key_in(ring: &mut Ring, owner: &[u8; 16], version: u32) -> Result<Rc<Locked<MaskKey>>> {
+    if let Some(k) = ring.masks.get(&(*owner, version)) {
+        return Ok(k.clone());
+    }
+    let mut rows = ring.versions.iter();
+    let row = rows.find(|v| v.owner == *owner && v.usage == Use::Mask && v.version == version).cloned();
+    let row = row.ok_or_else(|| Error::new(Kind::KeyVersion, "the mask key version of this rule does not exist"))?;
+    let made = Rc::new(Locked::new(|| Ok(MaskKey::derive(&open(ring, &row)?)))?);
+    ring.masks.insert((*owner, version), made.clone());
+    Ok(made)
+}
+
+/// What a sub-processor's mask key, in the version that the rule pins, gives for a mask and a domain. Who keeps it between
+/// rows keeps it weakly: the ring lets go of it when the keys are locked, whatever is open then.
+pub fn rule_key(owner: &[u8; 16], version: u32, mask: &str, domain: &str) -> Result<Rc<Locked<RuleKey>>> {
+    let which = (*owner, version, mask.to_string(), domain.to_string());
     with(|ring| {
-        if let Some(k) = ring.masks.get(&(*owner, version)) {
-            return Ok(k.clone());
+        if let Some(known) = ring.rules.get(&which) {
+            return Ok(known.clone());
         }
-        let mut rows = ring.versions.iter();
-        let row = rows.find(|v| v.owner == *owner && v.usage == Use::Mask && v.version == version).cloned();
-        let row =
-            row.ok_or_else(|| Error::new(Kind::KeyVersion, "the mask key version of this rule does not exist"))?;
-        let made = Rc::new(Locked::new(|| Ok(MaskKey::derive(&open(ring, &row)?)))?);
-        ring.masks.insert((*owner, version), made.clone());
+        let key = mask_key_in(ring, owner, version)?;
+        let made = Rc::new(Locked::new(|| Ok(key.rule_key(mask, domain)))?);
+        ring.rules.insert(which, made.clone());
         Ok(made)
     })
 }

@@ -50,12 +50,9 @@ pub fn root() -> Result<Rc<Root>> {
     if !shared::preloaded() {
         return Err(not_preloaded());
     }
-    if shared::keys_locked() {
-        ROOT.with(|r| r.replace(None));
-        return Err(Error::new(Kind::Locked, "the keys were locked by an administrator")
-            .hint("SELECT airlock.unlock(), or restart the server"));
-    }
+    // before the lock is asked about: who locks the keys after that moves it on, and what is kept below is of before
     let generation = shared::generation();
+    unlocked()?;
     let source = gucs::root_key_source();
     let cached = ROOT.with(|r| match &*r.borrow() {
         Some((g, s, root)) if *g == generation && *s == source => Some(root.clone()),
@@ -67,10 +64,22 @@ pub fn root() -> Result<Rc<Root>> {
     let (key, found) = current(&source)?;
     let (key, generation_of_key) = rotation::follow(key, found)?;
     let catalog = Locked::new(|| Ok(key.catalog_key()))?;
+    // the source may have taken its time
+    unlocked()?;
     let root = Rc::new(Root { key, generation: generation_of_key, catalog });
     HAD.store(true, Relaxed);
     ROOT.with(|r| r.replace(Some((generation, source, root.clone()))));
     Ok(root)
+}
+
+/// AL001 while an administrator has locked the keys; forgets the root key then.
+pub(super) fn unlocked() -> Result<()> {
+    if !shared::keys_locked() {
+        return Ok(());
+    }
+    ROOT.with(|r| r.replace(None));
+    Err(Error::new(Kind::Locked, "the keys were locked by an administrator")
+        .hint("SELECT airlock.unlock(), or restart the server"))
 }
 
 /// Drops the root key when it was read before the shared generation moved.
@@ -125,7 +134,7 @@ pub fn probe(text: &str) -> Result<()> {
     let source = KeySource::parse(text)?;
     match source.runs_command() {
         true => turns::ask(text, &source, Wanted::Fresh).map(|_| ()),
-        false => source::read(&source).map(|_| ()),
+        false => unlocked().and_then(|()| source::read(&source).map(|_| ())),
     }
 }
 

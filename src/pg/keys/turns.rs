@@ -7,7 +7,7 @@
 
 use super::command::{self, Failure, Text, MOST};
 use super::memory::{self, Locked};
-use super::source;
+use super::{root, source};
 use crate::pg::shared::{self, Turns};
 use crate::pg::sys;
 use crate::pure::error::{Error, Kind, Result};
@@ -134,6 +134,8 @@ impl Drop for Mine<'_> {
 pub fn ask(text: &str, source: &KeySource, wanted: Wanted) -> Result<Found> {
     let (turns, id) = (shared::turns(), number(text));
     loop {
+        // the shared page stays empty then
+        root::unlocked()?;
         let seen = State::of(turns.state.load(SeqCst));
         let age = sys::now() - turns.asked.load(SeqCst);
         let recent = (0..INTERVAL).contains(&age) && turns.source.load(SeqCst) == id;
@@ -180,6 +182,11 @@ pub fn ask(text: &str, source: &KeySource, wanted: Wanted) -> Result<Found> {
             Ok(text) => {
                 publish(id, u64::from(state.turn), &text);
                 mine.end(0);
+                if shared::keys_locked() {
+                    // while the command ran; whoever locks after this empties the page
+                    forget();
+                    root::unlocked()?;
+                }
                 return Ok(Found { text, turn: u64::from(state.turn) });
             }
             Err(why) => {

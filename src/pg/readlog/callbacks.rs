@@ -14,11 +14,31 @@ use crate::pure::error::{Error, Kind};
 use pgrx::pg_sys;
 use std::ffi::{c_int, c_void};
 
+/// Hears of changed roles and keys from now on; once per backend.
+pub fn watch() {
+    let none = pg_sys::Datum::from(0);
+    // SAFETY: the callbacks live as long as the library.
+    unsafe {
+        for cache in [pg_sys::SysCacheIdentifier::AUTHOID, pg_sys::SysCacheIdentifier::AUTHMEMMEMROLE] {
+            pg_sys::CacheRegisterSyscacheCallback(cache as c_int, Some(roles_changed), none);
+        }
+        pg_sys::CacheRegisterRelcacheCallback(Some(keys_changed), none);
+    }
+}
+
+/// A table changed, or the keys were locked: those of before are wiped, within a transaction too, whose end may be far.
+///
+/// # Safety
+/// Called by Postgres.
+unsafe extern "C-unwind" fn keys_changed(_: pg_sys::Datum, _: pg_sys::Oid) {
+    keys::ring::drop_stale();
+}
+
 /// A role or a membership changed somewhere.
 ///
 /// # Safety
 /// Called by Postgres.
-pub unsafe extern "C-unwind" fn roles_changed(_: pg_sys::Datum, _: c_int, _: u32) {
+unsafe extern "C-unwind" fn roles_changed(_: pg_sys::Datum, _: c_int, _: u32) {
     identity::roles_changed();
     keys::ring::rights_moved();
 }

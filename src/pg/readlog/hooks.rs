@@ -88,16 +88,7 @@ fn previous() -> Previous {
 fn subprocessor() -> Result<Option<std::rc::Rc<str>>> {
     if !CALLBACKS.with(|c| c.replace(true)) {
         drift::watch();
-        // SAFETY: once per backend; the callback sets a flag and nothing else.
-        unsafe {
-            for cache in [pg_sys::SysCacheIdentifier::AUTHOID, pg_sys::SysCacheIdentifier::AUTHMEMMEMROLE] {
-                pg_sys::CacheRegisterSyscacheCallback(
-                    cache as c_int,
-                    Some(callbacks::roles_changed),
-                    pg_sys::Datum::from(0),
-                );
-            }
-        }
+        callbacks::watch();
     }
     identity::subprocessor()
 }

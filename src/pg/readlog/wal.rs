@@ -10,7 +10,7 @@ use super::replicated;
 use crate::pg::gucs::{self, Durability};
 use crate::pg::keys::{entropy, ring};
 use crate::pg::shared;
-use crate::pg::sys::compat;
+use crate::pg::sys::{compat, raw};
 use crate::pure::error::{Error, Kind, Result};
 use crate::pure::record::{self, Parts, Record, MAX_RECORD};
 use pgrx::{check_for_interrupts, pg_sys};
@@ -162,9 +162,10 @@ pub fn timeline() -> u32 {
 }
 
 /// Whether the server is a standby or still recovering.
+#[allow(ffi_unwind_calls)] // reason: a read of a variable, which cannot raise
 pub fn in_recovery() -> bool {
     // SAFETY: reads a flag.
-    unsafe { pg_sys::RecoveryInProgress() }
+    unsafe { raw::raw_in_recovery() }
 }
 
 /// Up to where WAL is on disk. Not in recovery.

@@ -23,6 +23,23 @@ pub fn sleep(how_long: Duration) {
     }
 }
 
+/// Tells every backend of the server that something about the table changed, now and without a transaction: their relcache
+/// callbacks run when they next heed invalidations, for which a [`nudge`] is enough where they wait for their clients.
+pub fn announce(table: pg_sys::Oid) {
+    if table == pg_sys::InvalidOid {
+        return;
+    }
+    // of no database: all backends heed it
+    let mut message = pg_sys::SharedInvalidationMessage::default();
+    message.rc = pg_sys::SharedInvalRelcacheMsg {
+        id: pg_sys::SHAREDINVALRELCACHE_ID as i8,
+        dbId: pg_sys::InvalidOid,
+        relId: table,
+    };
+    // SAFETY: one message, which is copied into the queue in shared memory.
+    unsafe { pg_sys::SendSharedInvalidMessages(&raw const message, 1) }
+}
+
 /// Makes a backend that waits for its client end an empty transaction, and so run what we do at the end of each. One
 /// that is at work does so by itself.
 pub fn nudge(pid: i32) {

@@ -367,6 +367,12 @@ pub fn statement_start() -> i64 {
     unsafe { pg_sys::GetCurrentStatementStartTimestamp() }
 }
 
+/// Whether a row with this xmin was written by the transaction at hand, or by one within it.
+pub fn is_own_transaction(xmin: u32) -> bool {
+    // SAFETY: compares with what this backend has; any number will do.
+    unsafe { pg_sys::TransactionIdIsCurrentTransactionId(xmin.into()) }
+}
+
 /// Whether the postmaster is loading shared_preload_libraries right now.
 pub fn preloading() -> bool {
     // SAFETY: a flag of the postmaster, read on the main thread.
