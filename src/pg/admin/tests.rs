@@ -123,6 +123,13 @@ mod tests {
         let registered = registry::current().unwrap().subprocessors["adm_acme"].clone();
         assert!(registered.contract.require_tls);
         assert!(ring::mask_key(&registered.uuid, 1).is_ok());
+        // call sites keep what comes of it weakly: it goes with the ring
+        let kept =
+            ring::rule_key(&registered.uuid, 1, "pseudonym", "d").map(|key| std::rc::Rc::downgrade(&key)).unwrap();
+        assert!(kept.upgrade().is_some());
+        crate::pg::shared::forget();
+        ring::drop_stale();
+        assert!(kept.upgrade().is_none());
         refused(&[(ACME, &["42710"]), ("SELECT airlock.grant_decrypt('adm_pii', 'adm_acme')", &["42704"])]);
         run("SELECT airlock.create_key('adm_pii')");
         refused(&[(
