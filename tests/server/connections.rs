@@ -234,3 +234,28 @@ fn a_read_that_the_gate_opens_for_is_not_of_before() {
     let before = format!("SELECT count(*) FILTER (WHERE logged_at < '{shut}'), count(*) FROM airlock.access_log WHERE subprocessor = 'acme'");
     assert_eq!(cluster.admin(&before).rows, [[Some("0".to_string()), Some("1".to_string())]]);
 }
+
+/// Where the log cannot be counted, it goes on: who has a quota waits, and nobody else.
+#[test]
+fn what_cannot_be_counted_stops_those_with_a_quota_alone() {
+    let mut cluster = running();
+    let mut conn = cluster.connect("acme");
+    for _ in 0..3000 {
+        assert_eq!(conn.query("SELECT id FROM acme.customers WHERE id = 1").ok().received, 1);
+    }
+    quota(&cluster, "globex", "9");
+    fixture::drained(&cluster);
+    // too many records to be sorted in memory, and no room beside it
+    cluster.set("work_mem", "64kB");
+    cluster.set("temp_file_limit", "0");
+    cluster.restart();
+    let failed = "could not be counted: temporary file size exceeds";
+    eventually("counting fails", || cluster.log().contains(failed).then_some(()));
+    let globex = cluster.sql("globex", "SELECT id FROM globex.customers");
+    assert_eq!(globex.code(), "AL005", "{globex:?}");
+    assert!(globex.error.is_some_and(|e| e.get('M') == "the sessions of today are not counted yet"));
+    reader(&cluster, "acme");
+    fixture::drained(&cluster);
+    let log = "SELECT count(*) FROM airlock.access_log WHERE subprocessor = 'acme' AND kind <> 'denied'";
+    assert_eq!(cluster.admin(log).value(), "3001");
+}

@@ -158,6 +158,13 @@ fn a_standbys_open_sessions_hear_of_changes() {
 fn after_promotion_the_log_goes_on_behind_its_last_record() {
     let mut primary = running();
     let standby = streaming(&primary);
+    caught_up(&primary, &standby);
+    // a transaction that knows of a right, which is revoked before and asked for after
+    let (mut within, decrypt) =
+        (standby.connect("app"), "SELECT airlock.decrypt(ssn) FROM public.customers WHERE id = 1");
+    within.query("BEGIN").ok();
+    assert_eq!(within.query(decrypt).ok().received, 1);
+    primary.admin("SELECT airlock.revoke_decrypt('pii', 'app')");
     reads(&primary, "before", 4);
     settled(&primary, "before", 4);
     drained(&primary);
@@ -169,6 +176,7 @@ fn after_promotion_the_log_goes_on_behind_its_last_record() {
     promote(&standby);
     // also in a session from before the promotion
     assert_eq!(open.query(READ).ok().received, VISIBLE);
+    assert_eq!(within.query(decrypt).code(), "AL004");
     reads(&standby, "after", 2);
     assert_eq!(logged(&standby, "before"), before);
     let after = settled(&standby, "after", 3);
